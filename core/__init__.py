@@ -1,0 +1,1 @@
+"""Everything between a video file and a network; nothing here knows ComfyUI."""

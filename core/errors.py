@@ -1,0 +1,77 @@
+"""Every exception the pack raises on purpose, as one tree.
+
+``TextOVSRError`` is the root: a caller that catches it has caught all of ours. A message says what was expected, what
+was found, and what to do next.
+"""
+
+
+class TextOVSRError(Exception):
+    """Root of all our exceptions."""
+
+
+class InputError(TextOVSRError):
+    """Something the user gave cannot be used as it is."""
+
+
+class VideoError(InputError):
+    """A video file cannot be used."""
+
+
+class VideoNotFoundError(VideoError):
+    """There is no file at the given path."""
+
+
+class NotAVideoError(VideoError):
+    """The file is not a video that FFmpeg can open, or holds no video stream."""
+
+
+class EmptyVideoError(VideoError):
+    """The video, or the chosen part of it, holds no frame."""
+
+
+class DamagedVideoError(VideoError):
+    """Decoding stopped on damaged data."""
+
+
+class OutputError(InputError):
+    """The result cannot be written as asked."""
+
+
+class OutputExistsError(OutputError):
+    """The output file exists and overwriting was not asked for."""
+
+
+class EncoderError(OutputError):
+    """This codec, container and pixel format do not go together, or the encoder is missing."""
+
+
+class SettingError(InputError):
+    """An option is outside its range or contradicts another."""
+
+
+class WeightsError(InputError):
+    """A weights file cannot be used."""
+
+
+class WeightsNotFoundError(WeightsError):
+    """No weights file has that name."""
+
+
+class DamagedWeightsError(WeightsError):
+    """The weights file is truncated or corrupt."""
+
+
+class UnknownCheckpointError(WeightsError):
+    """The keys of the checkpoint belong to no architecture we know, or do not fit it."""
+
+
+class ShapeError(TextOVSRError, ValueError):
+    """A tensor has the wrong shape."""
+
+
+class MissingDependencyError(TextOVSRError, ImportError):
+    """An optional package is not installed."""
+
+
+class CancelledError(TextOVSRError):
+    """The caller asked to stop."""

@@ -1,0 +1,1 @@
+"""The restoration systems behind one protocol."""

@@ -1,0 +1,1 @@
+"""Reading, writing and describing video files (PyAV); the only package that imports ``av``."""
