@@ -23,3 +23,49 @@ class EncodeConfig:
     codec: VideoCodec = "h264"
     crf: int = 16
     bit_depth: Literal[0, 8, 10] = 0
+
+WINDOW = 24
+"""Frames a window of the recurrent network yields, memory permitting."""
+
+LOOK_AHEAD = 8
+"""Frames the backward pass starts after a window; see docs/benchmarks.md for what it costs and brings."""
+
+FADE = 4
+"""Frames over which the backward features of a new window are faded in."""
+
+TILE = 256
+"""Largest tile in LR pixels; larger ones are not faster."""
+
+
+@dataclass(frozen=True)
+class RecurrentConfig:
+    """How the recurrent network is run; every combination gives the same picture within what nobody can see.
+
+    Attributes:
+        cleaning_threshold: clean again (up to 3 times) while the mean correction, of 255, is at least this; 255 cleans once.
+        window: frames a window; 0 chooses by memory.
+        look_ahead: frames looked at beyond it; None chooses by memory.
+        tile: side of a tile in input pixels; 0 chooses by memory.
+        fade: frames over which a window's backward features are faded in.
+    """
+
+    cleaning_threshold: float = 255.0
+    window: int = 0
+    look_ahead: int | None = None
+    tile: int = 0
+    fade: int = FADE
+
+
+@dataclass(frozen=True)
+class ResultConfig:
+    """What is made of the network's four times larger frames.
+
+    Attributes:
+        scale: 4, or 2 by area averaging; ignored when ``height`` is set.
+        height: height of the result in pixels; 0 follows ``scale``.
+        color_fix: how colours are brought back to the input's.
+    """
+
+    scale: Literal[2, 4] = 4
+    height: int = 0
+    color_fix: ColorFix = "none"

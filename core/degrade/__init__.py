@@ -1,0 +1,1 @@
+"""Synthetic degradations: the operations, their random chain, and the text that describes them."""

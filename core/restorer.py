@@ -1,0 +1,40 @@
+"""The one protocol that every restoration system implements."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from torch import Tensor
+
+from .tiles import Check
+from .windows import Window, WindowPlan
+
+
+@dataclass(frozen=True)
+class PromptedFrame:
+    """A frame to restore: ``image`` (3,H,W), RGB in [0,1], CPU; ``prompt`` guides it and may be empty."""
+
+    image: Tensor
+    prompt: str = ""
+
+
+class Shot(Protocol):
+    """The restoration of one shot: it holds the state carried from window to window."""
+
+    def restore(self, window: Window[PromptedFrame], check: Check) -> Iterator[Tensor]:
+        """Yield the window's kept frames in order, (3,scale*H,scale*W), CPU float, not clamped.
+
+        ``check`` is called between pieces of work and may raise to cancel.
+        """
+
+
+class Restorer(Protocol):
+    """A restoration system."""
+
+    scale: int
+
+    def plan(self, height: int, width: int) -> WindowPlan:
+        """How frames of this size are to be cut into windows."""
+
+    def open_shot(self, height: int, width: int) -> Shot:
+        """Start a shot of frames of this size, with no memory of anything before."""

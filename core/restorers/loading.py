@@ -1,0 +1,35 @@
+"""From weights to a restorer."""
+
+from pathlib import Path
+
+import torch
+
+from ...models.registry import load_network
+from ...models.text_ovsr import TextOVSR
+from ..config import RecurrentConfig
+from ..errors import SettingError
+from ..restorer import Restorer
+from .text_ovsr import TextOVSRRestorer
+
+
+def make_restorer(network: torch.nn.Module, config: RecurrentConfig, device: torch.device, memory: int) -> Restorer:
+    """The restorer that runs this network.
+
+    Args:
+        network: what ``load_network`` returned.
+        config: how a recurrent network is run.
+        device: where to run it; half precision on CUDA, float32 elsewhere.
+        memory: bytes that may be used beside the weights.
+
+    Raises:
+        SettingError: no restorer runs this kind of network.
+    """
+    if not isinstance(network, TextOVSR):
+        raise SettingError(f"Expected a TextOVSR network, got {type(network).__name__}; choose other weights.")
+    dtype = torch.float16 if device.type == "cuda" else torch.float32
+    return TextOVSRRestorer(network, config, device, memory, dtype)
+
+
+def load_restorer(path: Path, config: RecurrentConfig, device: torch.device, memory: int) -> Restorer:
+    """Load weights from a file and make their restorer; see ``load_network`` and ``make_restorer``."""
+    return make_restorer(load_network(path), config, device, memory)

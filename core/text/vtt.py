@@ -1,0 +1,70 @@
+"""Texts over time as WebVTT; plain text stands for the whole video."""
+
+import re
+from dataclasses import dataclass
+
+from ..errors import SettingError
+
+_TIMING = re.compile(r"^((?:\d+:)?\d{2}:\d{2}\.\d{3})\s+-->\s+((?:\d+:)?\d{2}:\d{2}\.\d{3})(?:\s.*)?$")
+
+
+@dataclass(frozen=True)
+class Cue:
+    """A text from ``start`` (included) to ``end`` (excluded), in seconds from the video's beginning."""
+
+    start: float
+    end: float
+    text: str
+
+
+@dataclass(frozen=True)
+class TimedText:
+    """Cues in order; between and after them the text of the nearest earlier cue goes on."""
+
+    cues: tuple[Cue, ...]
+
+    def at(self, seconds: float) -> str:
+        """The text at a time; empty before the first cue."""
+        started = [cue for cue in self.cues if cue.start <= seconds]
+        return started[-1].text if started else ""
+
+
+def parse_text(text: str) -> TimedText:
+    """Read WebVTT, or take plain text for the whole video.
+
+    Args:
+        text: starts with ``WEBVTT`` or is plain.
+
+    Raises:
+        SettingError: a cue's timing cannot be read or ends before it starts.
+    """
+    text = text.replace("\r\n", "\n").strip("\ufeff \n\t")
+    if not re.match(r"WEBVTT(\s|$)", text):
+        return TimedText((Cue(0.0, float("inf"), " ".join(text.split())),) if text else ())
+    blocks = re.split(r"\n\s*\n", text)[1:]
+    cues = [cue for block in blocks if (cue := _parse_block(block)) is not None]
+    return TimedText(tuple(sorted(cues, key=lambda cue: cue.start)))
+
+
+def _parse_block(block: str) -> Cue | None:
+    lines = [line.strip() for line in block.strip().splitlines()]
+    if not lines or lines[0].split(" ")[0] in {"NOTE", "STYLE", "REGION"}:
+        return None
+    place = next((i for i, line in enumerate(lines[:2]) if "-->" in line), None)
+    if place is None:
+        raise SettingError(f"Expected a cue with a line like 00:00.000 --> 00:04.000, got {lines[0]!r}; add its times.")
+    match = _TIMING.match(lines[place])
+    if match is None:
+        raise SettingError(f"Expected times like 00:01:02.500 --> 00:01:04.000, got {lines[place]!r}; correct them.")
+    start, end = _seconds(match.group(1)), _seconds(match.group(2))
+    if end <= start:
+        raise SettingError(f"Expected a cue to end after it starts, got {lines[place]!r}; correct its times.")
+    words = re.sub(r"<[^>]*>", "", " ".join(lines[place + 1 :]))
+    return Cue(start, end, " ".join(words.split()))
+
+
+def _seconds(timestamp: str) -> float:
+    seconds = 0.0
+    for part in timestamp.split(":"):
+        seconds = seconds * 60 + float(part)
+    return seconds

@@ -1,0 +1,86 @@
+"""The weights that ship with the pack, and finding any weights file by its name."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..core.errors import DamagedWeightsError, WeightsNotFoundError
+
+SUFFIXES = (".safetensors", ".pth", ".pt", ".ckpt")
+"""What a weights file may end in."""
+
+FOLDER = Path(__file__).parent / "weights"
+
+
+@dataclass(frozen=True)
+class Shipped:
+    """A shipped weights file.
+
+    Attributes:
+        name: what users choose.
+        file: its name in ``models/weights``.
+        sha256: of the file.
+        licence: SPDX identifier.
+        purpose: one sentence on when to choose it.
+    """
+
+    name: str
+    file: str
+    sha256: str
+    licence: str
+    purpose: str
+
+
+SHIPPED = (
+    Shipped(
+        name="textovsr-lite",
+        file="textovsr-lite.safetensors",
+        sha256="",
+        licence="Apache-2.0",
+        purpose="32 channels: quick on a CPU.",
+    ),
+)
+"""The first one is the default."""
+
+
+def list_weights(folders: Sequence[Path]) -> list[str]:
+    """Names to choose from: the shipped ones first, then the files in ``folders``, relative to them."""
+    files = {
+        path.relative_to(folder).as_posix()
+        for folder in folders
+        for path in folder.rglob("*")
+        if path.suffix in SUFFIXES and path.is_file()
+    }
+    return [shipped.name for shipped in SHIPPED] + sorted(files)
+
+
+def find_weights(name: str, folders: Sequence[Path]) -> Path:
+    """The file behind a name from ``list_weights``.
+
+    Raises:
+        WeightsNotFoundError: nothing has that name.
+        DamagedWeightsError: a shipped file is not the one that was shipped.
+    """
+    for shipped in SHIPPED:
+        if name == shipped.name:
+            return _verified(shipped)
+    for folder in folders:
+        path = (folder / name).resolve()
+        if path.is_file() and path.is_relative_to(folder.resolve()):
+            return path
+    places = ", ".join(str(folder) for folder in folders) or "no folder"
+    raise WeightsNotFoundError(
+        f"Expected weights named {' or '.join(list_weights(folders))}, got {name!r}; "
+        f"choose one of these, or put the file into {places}."
+    )
+
+
+def _verified(shipped: Shipped) -> Path:
+    path = FOLDER / shipped.file
+    if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != shipped.sha256:
+        raise DamagedWeightsError(
+            f"Expected the shipped weights {shipped.file} with SHA-256 {shipped.sha256[:12]}..., got "
+            f"{'another file' if path.is_file() else 'none'} at {path}; install the pack again."
+        )
+    return path

@@ -1,0 +1,121 @@
+"""DRF: the text-guided attention of TextOVSR between a frame's features and the tokens of a prompt.
+
+One transformer block after Stable Diffusion's layout: GroupNorm, 1x1, self-attention, cross-attention, GEGLU, 1x1.
+Self-attention runs over the whole frame (as published) or inside square windows (cost linear in the area).
+"""
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from torch import Tensor, nn
+
+_TOKENS_AT_ONCE = 1 << 16
+"""Tokens for which the wide activations of the feed-forward exist at the same time during inference."""
+
+
+class _Attention(nn.Module):
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.to_q = nn.Linear(channels, channels, bias=False)
+        self.to_k = nn.Linear(channels, channels, bias=False)
+        self.to_v = nn.Linear(channels, channels, bias=False)
+        self.to_out = nn.ModuleList([nn.Linear(channels, channels)])
+
+    def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        """(N,L,C) attends to (N,K,C); one head. The score matrix is never held whole."""
+        context = x if context is None else context
+        q, k, v = self.to_q(x), self.to_k(context), self.to_v(context)
+        # A head dimension of 1 lets PyTorch choose its memory-efficient kernels.
+        out = F.scaled_dot_product_attention(q.unsqueeze(1), k.unsqueeze(1), v.unsqueeze(1)).squeeze(1)
+        return self.to_out[0](out)
+
+
+class _GEGLU(nn.Module):
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.proj = nn.Linear(inputs, 2 * outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        value, gate = self.proj(x).chunk(2, dim=-1)
+        return value * F.gelu(gate)
+
+
+class _FeedForward(nn.Module):
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.net = nn.ModuleList([_GEGLU(channels, 4 * channels), nn.Identity(), nn.Linear(4 * channels, channels)])
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.net[2](self.net[0](x))
+
+
+class _Block(nn.Module):
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.norm1 = nn.LayerNorm(channels)
+        self.attn1 = _Attention(channels)
+        self.norm2 = nn.LayerNorm(channels)
+        self.attn2 = _Attention(channels)
+        self.norm3 = nn.LayerNorm(channels)
+        self.ff = _FeedForward(channels)
+
+    def attend_text(self, x: Tensor, text: Tensor) -> Tensor:
+        """Cross-attention and feed-forward: a function of each token of ``x`` alone."""
+        x = x + self.attn2(self.norm2(x), text)
+        return x + self.ff(self.norm3(x))
+
+
+class DRF(nn.Module):
+    """Text-guided refinement T(F) of a feature map (paper section 3.3; ``specs`` name it DRF).
+
+    Args:
+        channels: feature channels; GroupNorm uses half as many groups.
+        window: side of the self-attention windows in pixels; 0 attends over the whole frame.
+    """
+
+    def __init__(self, channels: int, window: int = 0) -> None:
+        super().__init__()
+        self.norm = nn.GroupNorm(channels // 2, channels, eps=1e-6)
+        self.proj_in = nn.Conv2d(channels, channels, 1)
+        self.transformer_blocks = nn.ModuleList([_Block(channels)])
+        self.proj_out = nn.Conv2d(channels, channels, 1)
+        self.window = window
+        if window:
+            # In the state_dict, so that a checkpoint says which attention it was trained with.
+            self.register_buffer("attention_window", torch.tensor(window))
+
+    def forward(self, features: Tensor, text: Tensor) -> Tensor:
+        """Refine.
+
+        Args:
+            features: (B,C,H,W).
+            text: (B,77,C), one projected prompt a frame.
+
+        Returns:
+            (B,C,H,W), the input included: F + delta.
+        """
+        block = self.transformer_blocks[0]
+        x = self._attend_self(self.proj_in(self.norm(features)), block)
+        tokens = rearrange(x, "b c h w -> b (h w) c")
+        if self.training:
+            tokens = block.attend_text(tokens, text)
+        else:
+            pieces = tokens.split(_TOKENS_AT_ONCE, dim=1)
+            tokens = torch.cat([block.attend_text(piece, text) for piece in pieces], dim=1)
+        x = rearrange(tokens, "b (h w) c -> b c h w", h=features.shape[-2])
+        return self.proj_out(x) + features
+
+    def _attend_self(self, x: Tensor, block: _Block) -> Tensor:
+        height, width = x.shape[-2:]
+        if not self.window:
+            tokens = rearrange(x, "b c h w -> b (h w) c")
+            tokens = tokens + block.attn1(block.norm1(tokens))
+            return rearrange(tokens, "b (h w) c -> b c h w", h=height)
+        side = self.window
+        x = F.pad(x, (0, -width % side, 0, -height % side), mode="replicate")
+        tokens = rearrange(x, "b c (y p) (x q) -> (b y x) (p q) c", p=side, q=side)
+        tokens = tokens + block.attn1(block.norm1(tokens))
+        x = rearrange(
+            tokens, "(b y x) (p q) c -> b c (y p) (x q)", y=x.shape[-2] // side, x=x.shape[-1] // side, p=side
+        )
+        return x[..., :height, :width]

@@ -1,0 +1,130 @@
+"""From a file of weights to a network: recognise it by its keys, build it, load it strictly."""
+
+import pickle
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from ..core.errors import DamagedWeightsError, UnknownCheckpointError, WeightsNotFoundError
+from . import text_ovsr
+
+StateDict = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """How to recognise and build one kind of network.
+
+    Attributes:
+        name: as users know it.
+        keys: a state_dict that holds all of these is of this kind.
+        prefixes: what its checkpoints may put before the keys, the preferred one first.
+        build: makes the empty network for a state_dict.
+        ignored: endings of stray keys that carry nothing.
+    """
+
+    name: str
+    keys: tuple[str, ...]
+    prefixes: tuple[str, ...]
+    build: Callable[[StateDict], nn.Module]
+    ignored: tuple[str, ...] = ()
+
+
+ARCHITECTURES = (
+    Architecture(
+        name="TextOVSR",
+        keys=(
+            "image_cleaning.1.weight",
+            "basicvsr.backward_resblocks_layer10_po.main.0.weight",
+            "basicvsr.backward_cross_attn.norm.weight",
+            "basicvsr.text_proj.0.weight",
+        ),
+        prefixes=("generator_ema.", "generator.", ""),
+        build=lambda state_dict: text_ovsr.TextOVSR(text_ovsr.read_config(state_dict)),
+        ignored=("embeddings.position_ids",),
+    ),
+)
+
+
+def load_network(source: Path | str | Mapping[str, Tensor]) -> nn.Module:
+    """Build the network a checkpoint belongs to and load it, every key accounted for.
+
+    Args:
+        source: a .safetensors, .pth, .pt or .ckpt file (the latter read with ``weights_only``), or a state_dict.
+
+    Returns:
+        The network on the CPU, fp32, in eval mode, without gradients.
+
+    Raises:
+        WeightsNotFoundError: there is no such file.
+        DamagedWeightsError: the file is truncated or no checkpoint.
+        UnknownCheckpointError: no architecture has these keys, or one has but some are missing or left over.
+    """
+    name = "the state_dict" if isinstance(source, Mapping) else str(source)
+    state_dict = dict(source) if isinstance(source, Mapping) else read_state_dict(Path(source))
+    for architecture in ARCHITECTURES:
+        for prefix in architecture.prefixes:
+            if all(prefix + key in state_dict for key in architecture.keys):
+                return _load(architecture, _strip(state_dict, prefix, architecture), name)
+    known = ", ".join(architecture.name for architecture in ARCHITECTURES)
+    raise UnknownCheckpointError(
+        f"Expected a checkpoint of {known}, got {name} with keys such as {sorted(state_dict)[:3]}; "
+        "choose another file, or update this pack if the architecture is new."
+    )
+
+
+def read_state_dict(path: Path) -> StateDict:
+    """Read the tensors of a checkpoint file; see ``load_network`` for formats and errors."""
+    if not path.is_file():
+        raise WeightsNotFoundError(f"Expected a weights file at {path}, found none; check the name or download it.")
+    try:
+        if path.suffix == ".safetensors":
+            with safe_open(path, framework="pt") as file:
+                return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a mapping
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
+        raise DamagedWeightsError(
+            f"Expected a whole checkpoint in {path} ({path.stat().st_size} bytes), got an error: {error}; "
+            "it may be cut short or hold code: download it again, or convert it to safetensors."
+        ) from error
+    state_dict = checkpoint.get("state_dict", checkpoint) if isinstance(checkpoint, Mapping) else {}
+    return {key: value for key, value in state_dict.items() if isinstance(value, Tensor)}
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """The model card in the header of a safetensors file; empty for other formats."""
+    if path.suffix != ".safetensors":
+        return {}
+    with safe_open(path, framework="pt") as file:
+        return dict(file.metadata() or {})
+
+
+def save_weights(state_dict: Mapping[str, Tensor], path: Path, metadata: Mapping[str, str]) -> None:
+    """Save as fp16 safetensors, written beside and renamed, so that no half file is ever seen."""
+    halves = {key: value.half() if value.is_floating_point() else value for key, value in state_dict.items()}
+    partial = path.with_suffix(".partial")
+    save_file({key: value.contiguous() for key, value in halves.items()}, partial, dict(metadata))
+    partial.replace(path)
+
+
+def _strip(state_dict: StateDict, prefix: str, architecture: Architecture) -> StateDict:
+    chosen = {key[len(prefix) :]: value for key, value in state_dict.items() if key.startswith(prefix)}
+    return {key: value for key, value in chosen.items() if not key.endswith(architecture.ignored or ("\0",))}
+
+
+def _load(architecture: Architecture, state_dict: StateDict, name: str) -> nn.Module:
+    floats = {key: value.float() if value.is_floating_point() else value for key, value in state_dict.items()}
+    try:
+        network = architecture.build(floats)
+        network.load_state_dict(floats, strict=True)
+    except (KeyError, RuntimeError) as error:
+        raise UnknownCheckpointError(
+            f"Expected a whole {architecture.name} checkpoint, got {name}, which does not fit: {error}; "
+            "it may be from another version or cut short: download it again."
+        ) from error
+    return network.eval().requires_grad_(False)

@@ -1,0 +1,316 @@
+"""TextOVSR (CVPR 2026): recurrent video super-resolution x4, guided by text.
+
+``forward`` is the published inference over a whole clip. Its steps are public methods, so that a streaming caller can
+run the same mathematics window by window: ``clean``, ``flow``, ``embed_text``, ``extract``, ``propagate``,
+``reconstruct``. Key names are those of the published checkpoint.
+"""
+
+from dataclasses import dataclass, field
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..core.errors import ShapeError
+from .clip_text import ClipText, ClipTextConfig
+from .drf import DRF
+from .spynet import SPyNet
+from .warp import warp
+
+MAX_CLEANING_PASSES = 3
+"""The published limit of the image cleaning."""
+
+MIN_SIDE = 64
+"""Smallest height and width the network takes (the flow pyramid halves five times)."""
+
+
+@dataclass(frozen=True)
+class TextOVSRConfig:
+    """What a checkpoint's keys say about its network; the defaults are the published one.
+
+    Attributes:
+        channels: feature channels.
+        blocks: residual blocks of each propagation branch.
+        cleaning_blocks: residual blocks of the image cleaning.
+        flow_levels: levels of SPyNet; 5 finds the flow at half the resolution.
+        attention_window: side of the self-attention windows; 0 is global attention.
+        text_hidden: width between the two layers of the text projection.
+        negative: whether the training-only negative branch is there.
+        text: size of the text encoder.
+    """
+
+    channels: int = 64
+    blocks: int = 10
+    cleaning_blocks: int = 20
+    flow_levels: int = 6
+    attention_window: int = 0
+    text_hidden: int = 512
+    negative: bool = True
+    text: ClipTextConfig = field(default_factory=ClipTextConfig)
+
+
+LITE = TextOVSRConfig(
+    channels=32,
+    blocks=10,
+    cleaning_blocks=6,
+    flow_levels=5,
+    attention_window=8,
+    text_hidden=64,
+    negative=False,
+    text=ClipTextConfig(width=64, layers=2, heads=1, hidden=256),
+)
+"""``textovsr-lite``: made to run on a CPU."""
+
+
+class _ResidualBlock(nn.Module):
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1)
+        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.conv2(F.relu(self.conv1(x)))
+
+
+class _ResidualBlocks(nn.Module):
+    """A convolution to ``channels``, LeakyReLU 0.1, and a chain of residual blocks."""
+
+    def __init__(self, inputs: int, channels: int, blocks: int) -> None:
+        super().__init__()
+        self.main = nn.Sequential(
+            nn.Conv2d(inputs, channels, 3, padding=1),
+            nn.LeakyReLU(0.1),
+            nn.Sequential(*(_ResidualBlock(channels) for _ in range(blocks))),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.main(x)
+
+
+class _Upsample(nn.Module):
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.upsample_conv = nn.Conv2d(channels, 4 * channels, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.pixel_shuffle(self.upsample_conv(x), 2)
+
+
+class _Core(nn.Module):
+    """The part that the checkpoint calls ``basicvsr``."""
+
+    def __init__(self, config: TextOVSRConfig) -> None:
+        super().__init__()
+        c = config.channels
+        self.spynet = SPyNet(config.flow_levels)
+        self.backward_resblocks_layer10_po = _ResidualBlocks(2 * c, c, config.blocks)
+        self.forward_resblocks_layer10_po = _ResidualBlocks(2 * c, c, config.blocks)
+        self.fusion = nn.Conv2d(2 * c, c, 1)
+        self.upsample1 = _Upsample(c)
+        self.upsample2 = _Upsample(c)
+        self.conv_hr = nn.Conv2d(c, c, 3, padding=1)
+        self.conv_last = nn.Conv2d(c, 3, 3, padding=1)
+        self.text_encoder = ClipText(config.text)
+        self.text_proj = nn.Sequential(
+            nn.Linear(config.text.width, config.text_hidden), nn.GELU(), nn.Linear(config.text_hidden, c)
+        )
+        self.frame_extractor = nn.Sequential(
+            nn.Conv2d(3, c, 3, padding=1), nn.LeakyReLU(0.1), nn.Conv2d(c, c, 3, padding=1), nn.LeakyReLU(0.1)
+        )
+        self.backward_cross_attn = DRF(c, config.attention_window)
+        if config.negative:
+            self.backward_resblocks_layer10 = _ResidualBlocks(c + 3, c, config.blocks)
+            self.forward_resblocks_layer10 = _ResidualBlocks(c + 3, c, config.blocks)
+            self.forward_cross_attn = DRF(c, config.attention_window)
+
+
+class TextOVSR(nn.Module):
+    """The network; 5.65M parameters beside SPyNet and the text encoder at the published size."""
+
+    def __init__(self, config: TextOVSRConfig | None = None) -> None:
+        super().__init__()
+        self.config = config or TextOVSRConfig()
+        self.image_cleaning = nn.Sequential(
+            _ResidualBlocks(3, self.config.channels, self.config.cleaning_blocks),
+            nn.Conv2d(self.config.channels, 3, 3, padding=1),
+        )
+        self.basicvsr = _Core(self.config)
+
+    def forward(
+        self, lr: Tensor, input_ids: Tensor, attention_mask: Tensor, cleaning_threshold: float = 255.0
+    ) -> Tensor:
+        """Upscale a clip as published, holding all of it in memory.
+
+        Args:
+            lr: (B,T,3,H,W) RGB in [0,1], H and W at least 64.
+            input_ids: (B*T,77) prompt tokens, one prompt a frame.
+            attention_mask: (B*T,77), 0 on padding.
+            cleaning_threshold: cleaning stops once its mean correction, of 255, is below this; 255 means one pass.
+
+        Returns:
+            (B,T,3,4H,4W), not clamped.
+
+        Raises:
+            ShapeError: the frames are too small or not (B,T,3,H,W).
+        """
+        _check_clip(lr)
+        cleaned = self.clean(lr.flatten(0, 1), cleaning_threshold).unflatten(0, lr.shape[:2])
+        return self.upscale(cleaned, input_ids, attention_mask)
+
+    def upscale(self, cleaned: Tensor, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """``forward`` after the cleaning: (B,T,3,H,W) -> (B,T,3,4H,4W)."""
+        b, t = cleaned.shape[:2]
+        text = self.embed_text(input_ids, attention_mask)
+        features = self.extract(cleaned.flatten(0, 1), text).unflatten(0, (b, t))
+        forward_flow, backward_flow = self._flows(cleaned)
+        blocks = (self.basicvsr.backward_resblocks_layer10_po, self.basicvsr.forward_resblocks_layer10_po)
+        bw, fw = _propagate_both(blocks, features, forward_flow, backward_flow)
+        frames = [self.reconstruct(bw[i], fw[i], cleaned[:, i]) for i in range(t)]
+        return torch.stack(frames, dim=1)
+
+    def negative(self, lr: Tensor, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """The training-only branch on a spoilt clip (paper section 3.2): raw RGB early, text late.
+
+        Shapes as in ``forward``; ``input_ids`` hold the degradation text.
+        """
+        _check_clip(lr)
+        core = self.basicvsr
+        text = self.embed_text(input_ids, attention_mask).unflatten(0, lr.shape[:2])
+        forward_flow, backward_flow = self._flows(lr)
+        blocks = (core.backward_resblocks_layer10, core.forward_resblocks_layer10)
+        late = (core.backward_cross_attn, core.forward_cross_attn)
+        bw, fw = _propagate_both(blocks, lr, forward_flow, backward_flow, late, text)
+        frames = [self.reconstruct(bw[i], fw[i], lr[:, i]) for i in range(lr.shape[1])]
+        return torch.stack(frames, dim=1)
+
+    def clean(self, frames: Tensor, threshold: float = 255.0, passes: int = MAX_CLEANING_PASSES) -> Tensor:
+        """Remove noise and compression before upscaling: (N,3,H,W) -> (N,3,H,W); the mean runs over all N."""
+        for _ in range(passes):
+            residual = self.image_cleaning(frames)
+            frames = frames + residual
+            if residual.abs().mean() < threshold / 255.0:
+                break
+        return frames
+
+    def flow(self, reference: Tensor, support: Tensor) -> Tensor:
+        """Flow that warps ``support`` onto ``reference``, (N,3,H,W) each -> (N,2,H,W)."""
+        return self.basicvsr.spynet(reference, support)
+
+    def embed_text(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """Tokens (N,77) and their padding mask -> (N,77,C). Equal rows are encoded once."""
+        rows, inverse = torch.unique(torch.cat([input_ids, attention_mask], 1), dim=0, return_inverse=True)
+        ids, mask = rows.chunk(2, dim=1)
+        return self.basicvsr.text_proj(self.basicvsr.text_encoder(ids, mask))[inverse]
+
+    def extract(self, cleaned: Tensor, text: Tensor) -> Tensor:
+        """Features of cleaned frames, refined by text: M = F + T(F). (N,3,H,W), (N,77,C) -> (N,C,H,W)."""
+        features = self.basicvsr.frame_extractor(cleaned)
+        return features + self.basicvsr.backward_cross_attn(features, text)
+
+    def reconstruct(self, backward: Tensor, forward: Tensor, cleaned: Tensor) -> Tensor:
+        """Both directions' features (N,C,H,W) and the cleaned frames (N,3,H,W) -> (N,3,4H,4W)."""
+        core = self.basicvsr
+        x = core.fusion(torch.cat([backward, forward], dim=1))
+        x = F.leaky_relu(core.upsample1(F.leaky_relu(x, 0.1)), 0.1)
+        x = F.leaky_relu(core.upsample2(x), 0.1)
+        x = core.conv_last(F.leaky_relu(core.conv_hr(x), 0.1))
+        return x + F.interpolate(cleaned, scale_factor=4, mode="bilinear", align_corners=False)
+
+    def _flows(self, frames: Tensor) -> tuple[Tensor, Tensor]:
+        """(B,T,3,H,W) -> forward and backward flow, (B,T-1,2,H,W) each; a mirrored clip needs only one."""
+        b, t = frames.shape[:2]
+        earlier, later = frames[:, :-1].flatten(0, 1), frames[:, 1:].flatten(0, 1)
+        if t == 1:
+            none = frames.new_zeros(b, 0, 2, *frames.shape[-2:])
+            return none, none
+        backward = self.flow(earlier, later).unflatten(0, (b, t - 1))
+        if _is_mirrored(frames):
+            return backward.flip(1), backward
+        return self.flow(later, earlier).unflatten(0, (b, t - 1)), backward
+
+
+def propagate(blocks: nn.Module, features: Tensor, state: Tensor | None, flow: Tensor | None) -> Tensor:
+    """One step of the recurrence: p = blocks(cat[features, warp(state, flow)]); no state reads as zeros.
+
+    Args:
+        blocks: the residual blocks of this direction.
+        features: (N,C',H,W), the frame's features.
+        state: (N,C,H,W), the previous step's p.
+        flow: (N,2,H,W) onto this frame.
+    """
+    if state is None:
+        channels = blocks.main[0].in_channels - features.shape[1]
+        warped = features.new_zeros(features.shape[0], channels, *features.shape[-2:])
+    else:
+        warped = state if flow is None else warp(state, flow)
+    return blocks(torch.cat([features, warped], dim=1))
+
+
+def read_config(state_dict: dict[str, Tensor]) -> TextOVSRConfig:
+    """Read the configuration off a bare state_dict (keys as in the class, no prefix)."""
+
+    def count(prefix: str) -> int:
+        numbers = {key[len(prefix) :].split(".")[0] for key in state_dict if key.startswith(prefix)}
+        return len(numbers)
+
+    tower = "basicvsr.text_encoder.text_model."
+    vocabulary, width = state_dict[f"{tower}embeddings.token_embedding.weight"].shape
+    text = ClipTextConfig(
+        vocabulary=vocabulary,
+        width=width,
+        layers=count(f"{tower}encoder.layers."),
+        heads=max(1, width // 64),
+        hidden=state_dict[f"{tower}encoder.layers.0.mlp.fc1.weight"].shape[0],
+        tokens=state_dict[f"{tower}embeddings.position_embedding.weight"].shape[0],
+    )
+    window = state_dict.get("basicvsr.backward_cross_attn.attention_window")
+    return TextOVSRConfig(
+        channels=state_dict["basicvsr.fusion.weight"].shape[0],
+        blocks=count("basicvsr.forward_resblocks_layer10_po.main.2."),
+        cleaning_blocks=count("image_cleaning.0.main.2."),
+        flow_levels=count("basicvsr.spynet.basic_module."),
+        attention_window=0 if window is None else int(window),
+        text_hidden=state_dict["basicvsr.text_proj.0.weight"].shape[0],
+        negative="basicvsr.forward_resblocks_layer10.main.0.weight" in state_dict,
+        text=text,
+    )
+
+
+def _propagate_both(
+    blocks: tuple[nn.Module, nn.Module],
+    features: Tensor,
+    forward_flow: Tensor,
+    backward_flow: Tensor,
+    late: tuple[nn.Module, nn.Module] | None = None,
+    text: Tensor | None = None,
+) -> tuple[list[Tensor], list[Tensor]]:
+    t = features.shape[1]
+    bw: list[Tensor] = []
+    fw: list[Tensor] = []
+    for i in range(t):
+        j = t - 1 - i
+        bw.append(propagate(blocks[0], features[:, j], bw[-1] if bw else None, backward_flow[:, j] if i else None))
+        fw.append(propagate(blocks[1], features[:, i], fw[-1] if fw else None, forward_flow[:, i - 1] if i else None))
+        if late is not None and text is not None:
+            bw[-1] = bw[-1] + late[0](bw[-1], text[:, j])
+            fw[-1] = fw[-1] + late[1](fw[-1], text[:, i])
+    return bw[::-1], fw
+
+
+def _is_mirrored(frames: Tensor) -> bool:
+    """Whether the second half of a clip is the first half played backwards."""
+    if frames.shape[1] % 2:
+        return False
+    first, second = frames.chunk(2, dim=1)
+    return torch.equal(first, second.flip(1))
+
+
+def _check_clip(lr: Tensor) -> None:
+    if lr.ndim != 5 or lr.shape[2] != 3 or min(lr.shape[-2:]) < MIN_SIDE:
+        raise ShapeError(
+            f"Expected a clip of shape (B,T,3,H,W) with H and W at least {MIN_SIDE}, got {tuple(lr.shape)}; "
+            "pad smaller frames first."
+        )
+
+
+__all__ = ["LITE", "MAX_CLEANING_PASSES", "MIN_SIDE", "TextOVSR", "TextOVSRConfig", "propagate", "read_config"]

@@ -1,0 +1,49 @@
+"""Backward warping and the resizing of optical flow."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..core.errors import ShapeError
+
+
+def warp(x: Tensor, flow: Tensor, padding: str = "zeros") -> Tensor:
+    """Sample ``x`` where ``flow`` points (backward warping).
+
+    Convention: ``flow[:, 0]`` is x (right), ``flow[:, 1]`` is y (down), in pixels of ``x``; pixel centres at integers;
+    bilinear, ``align_corners=True``; outside the frame reads ``padding``.
+
+    Args:
+        x: (B,C,H,W), any range.
+        flow: (B,2,H,W): output pixel p reads ``x`` at p + flow(p).
+        padding: ``zeros`` or ``border``.
+
+    Returns:
+        (B,C,H,W), the dtype of ``x``.
+
+    Raises:
+        ShapeError: the two sizes differ.
+    """
+    if x.shape[-2:] != flow.shape[-2:]:
+        raise ShapeError(
+            f"Expected flow of size {tuple(x.shape[-2:])}, got {tuple(flow.shape[-2:])}; resize it with resize_flow()."
+        )
+    height, width = x.shape[-2:]
+    rows = torch.arange(height, device=x.device, dtype=flow.dtype).view(1, height, 1)
+    columns = torch.arange(width, device=x.device, dtype=flow.dtype).view(1, 1, width)
+    grid = torch.stack(
+        (
+            2.0 * (columns + flow[:, 0]) / max(width - 1, 1) - 1.0,
+            2.0 * (rows + flow[:, 1]) / max(height - 1, 1) - 1.0,
+        ),
+        dim=-1,
+    )  # (B,2,H,W) -> (B,H,W,2)
+    return F.grid_sample(x, grid.to(x.dtype), mode="bilinear", padding_mode=padding, align_corners=True)
+
+
+def resize_flow(flow: Tensor, size: tuple[int, int], align_corners: bool = False) -> Tensor:
+    """Resize a flow field (B,2,H,W) to ``size`` (height, width), its vectors scaled along."""
+    height, width = flow.shape[-2:]
+    resized = F.interpolate(flow, size=size, mode="bilinear", align_corners=align_corners)
+    factors = torch.tensor([size[1] / width, size[0] / height], device=flow.device, dtype=flow.dtype)
+    return resized * factors.view(1, 2, 1, 1)
