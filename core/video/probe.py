@@ -1,0 +1,248 @@
+"""What a video file holds: size, orientation, timing, colour and the streams beside the picture."""
+
+import struct
+from dataclasses import asdict, dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+from av.audio.codeccontext import AudioCodecContext
+from av.container import InputContainer
+from av.sidedata.sidedata import Type as SideDataType
+from av.stream import Stream
+from av.video.stream import VideoStream
+from torch import Tensor
+
+from ..errors import EmptyVideoError
+from .color import ColorTags, read_tags
+from .source import demux_safely, find_video_stream, open_source
+
+_FALLBACK_RATE = Fraction(25)
+_INTERLACED_FIELD_ORDERS = range(2, 6)
+
+
+@dataclass(frozen=True)
+class Orientation:
+    """How a stored picture is turned upright: transposed first, then flipped.
+
+    Attributes:
+        transpose: swap rows and columns.
+        flip_x: then mirror left and right.
+        flip_y: then mirror top and bottom.
+    """
+
+    transpose: bool = False
+    flip_x: bool = False
+    flip_y: bool = False
+
+    @staticmethod
+    def of(frame: av.VideoFrame) -> "Orientation":
+        """Read the display matrix of a frame, rounded to a multiple of 90 degrees."""
+        if SideDataType.DISPLAYMATRIX not in frame.side_data:
+            return Orientation()
+        a, b, _, c, d = struct.unpack("=5i", bytes(frame.side_data[SideDataType.DISPLAYMATRIX])[:20])
+        if abs(a) >= abs(b):
+            return Orientation(False, a < 0, d < 0)
+        return Orientation(True, c < 0, b < 0)
+
+    @property
+    def mirrored(self) -> bool:
+        """Whether the upright picture is a mirror image of the stored one."""
+        return self.transpose ^ self.flip_x ^ self.flip_y
+
+    @property
+    def rotation(self) -> int:
+        """Degrees clockwise from stored to upright (before mirroring left and right): 0, 90, 180 or 270."""
+        return (90 if self.transpose else 0) + (180 if self.flip_y else 0)
+
+    def apply(self, image: Tensor) -> Tensor:
+        """Turn (C,H,W) upright; returns (C,W,H) where transposed."""
+        if self.transpose:
+            image = image.transpose(1, 2)  # (C,H,W) -> (C,W,H)
+        dims = [dim for dim, flip in ((1, self.flip_y), (2, self.flip_x)) if flip]
+        return (image.flip(dims) if dims else image).contiguous()
+
+
+@dataclass(frozen=True)
+class StreamInfo:
+    """One audio or subtitle stream.
+
+    Attributes:
+        index: its number in the file.
+        codec: FFmpeg's codec name, or ``unknown``.
+        language: ISO 639 code, if the file says one.
+        title: its name, if the file says one.
+        channels: audio channels; 0 for subtitles.
+        sample_rate: audio samples a second; 0 for subtitles.
+    """
+
+    index: int
+    codec: str
+    language: str | None = None
+    title: str | None = None
+    channels: int = 0
+    sample_rate: int = 0
+
+
+@dataclass(frozen=True)
+class VideoInfo:
+    """What a video file holds.
+
+    Attributes:
+        path: the file.
+        container: FFmpeg's name of the format.
+        codec: FFmpeg's name of the video codec.
+        width: pixels across, upright, before the sample aspect ratio.
+        height: pixels down, upright.
+        orientation: how stored pictures are turned upright.
+        sample_aspect_ratio: width over height of a pixel of the upright picture; 1 when unknown.
+        frame_rate: average frames a second.
+        time_base: seconds a tick of every timestamp.
+        start_time: presentation time of the first frame, in seconds.
+        duration: seconds of video, or None.
+        frames: frames, exact where the container counts them, else estimated; None if unknown.
+        pixel_format: FFmpeg's name of the decoded format.
+        bit_depth: bits a sample.
+        color: how samples are to be read.
+        interlaced: whether the first frame is; None if not told.
+        audio: the audio streams.
+        subtitles: the subtitle streams.
+        chapters: number of chapters.
+        metadata: the tags of the file.
+    """
+
+    path: Path
+    container: str
+    codec: str
+    width: int
+    height: int
+    orientation: Orientation
+    sample_aspect_ratio: Fraction
+    frame_rate: Fraction
+    time_base: Fraction
+    start_time: Fraction
+    duration: Fraction | None
+    frames: int | None
+    pixel_format: str
+    bit_depth: int
+    color: ColorTags
+    interlaced: bool | None
+    audio: tuple[StreamInfo, ...] = ()
+    subtitles: tuple[StreamInfo, ...] = ()
+    chapters: int = 0
+    metadata: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def rotation(self) -> int:
+        """Degrees clockwise from stored to upright: 0, 90, 180 or 270."""
+        return self.orientation.rotation
+
+    @property
+    def start_ticks(self) -> int:
+        """``start_time`` in ticks of ``time_base``."""
+        return int(self.start_time / self.time_base)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON; fractions become strings such as ``30000/1001``."""
+        values: dict[str, Any] = _plain(asdict(self))
+        values["rotation"] = self.rotation
+        return values
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, Fraction | Path) else value
+
+
+def probe(path: Path) -> VideoInfo:
+    """Describe a video file; its first frame is decoded, the rest is not read.
+
+    Raises:
+        VideoNotFoundError: there is no such file.
+        NotAVideoError: FFmpeg cannot open it, or it holds no moving picture.
+        EmptyVideoError: not one frame can be decoded.
+    """
+    path = Path(path)
+    with open_source(path) as container:
+        stream = find_video_stream(container, path)
+        return _describe(path, container, stream, _first_frame(container, stream, path))
+
+
+def _first_frame(container: InputContainer, stream: VideoStream, path: Path) -> av.VideoFrame:
+    stream.thread_count = 1
+    for packet in demux_safely(container, [stream]):
+        if packet is None:
+            continue
+        try:
+            frames = stream.decode(packet)
+        except av.error.FFmpegError:
+            continue
+        if frames:
+            return frames[0]
+    raise EmptyVideoError(f"Expected at least one frame in {path}, got none; the file is damaged or cut off.")
+
+
+def _describe(path: Path, container: InputContainer, stream: VideoStream, frame: av.VideoFrame) -> VideoInfo:
+    orientation = Orientation.of(frame)
+    time_base = stream.time_base or Fraction(1, 1000)
+    rate = stream.average_rate or stream.guessed_rate or _FALLBACK_RATE
+    duration = _duration(container, stream, time_base)
+    width, height = frame.width, frame.height
+    aspect = stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio or Fraction(1)
+    if orientation.transpose:
+        width, height, aspect = height, width, 1 / aspect
+    return VideoInfo(
+        path=path,
+        container=container.format.name,
+        codec=stream.codec_context.name,
+        width=width,
+        height=height,
+        orientation=orientation,
+        sample_aspect_ratio=aspect,
+        frame_rate=rate,
+        time_base=time_base,
+        start_time=(frame.pts or 0) * time_base,
+        duration=duration,
+        frames=stream.frames or (round(duration * rate) if duration else None),
+        pixel_format=frame.format.name,
+        bit_depth=max(8, *(c.bits for c in frame.format.components)),
+        color=read_tags(frame, stream.codec_context.name),
+        interlaced=_interlaced(stream, frame),
+        audio=tuple(_stream_info(s) for s in container.streams.audio),
+        subtitles=tuple(_stream_info(s) for s in container.streams.subtitles),
+        chapters=len(container.chapters()),
+        metadata=dict(container.metadata),
+    )
+
+
+def _duration(container: InputContainer, stream: VideoStream, time_base: Fraction) -> Fraction | None:
+    if stream.duration:
+        return stream.duration * time_base
+    tag = next((v for k, v in stream.metadata.items() if k.upper().startswith("DURATION")), "")
+    parts = tag.split(":")  # Matroska: 00:01:02.345000000
+    if len(parts) == 3 and all(p.replace(".", "", 1).isdigit() for p in parts):
+        return int(parts[0]) * 3600 + int(parts[1]) * 60 + Fraction(parts[2])
+    return Fraction(container.duration, av.time_base) if container.duration else None
+
+
+def _interlaced(stream: VideoStream, frame: av.VideoFrame) -> bool | None:
+    order = int(stream.codec_context.field_order)
+    if frame.interlaced_frame or order in _INTERLACED_FIELD_ORDERS:
+        return True
+    return False if order == 1 else None
+
+
+def _stream_info(stream: Stream) -> StreamInfo:
+    context = stream.codec_context
+    return StreamInfo(
+        index=stream.index,
+        codec="unknown" if context is None else context.name,
+        language=stream.language,
+        title=stream.metadata.get("title"),
+        channels=context.channels if isinstance(context, AudioCodecContext) else 0,
+        sample_rate=context.sample_rate if isinstance(context, AudioCodecContext) else 0,
+    )
