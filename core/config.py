@@ -6,6 +6,9 @@ from typing import Literal
 ColorFix = Literal["none", "adain", "wavelet"]
 VideoCodec = Literal["h264", "hevc", "av1", "prores", "ffv1"]
 
+SUFFIX: dict[VideoCodec, str] = {"h264": ".mp4", "hevc": ".mp4", "av1": ".mp4", "prores": ".mov", "ffv1": ".mkv"}
+"""The container each codec is put in unless the user names one."""
+
 SCALE = 4
 """The networks upscale by this factor; other scales are made from it by area averaging."""
 

@@ -22,6 +22,7 @@ from .text.encode import join_prompt
 from .text.vtt import parse_text
 from .tiles import Check
 from .video.mux import MuxReport, mux
+from .video.probe import VideoInfo
 from .video.reader import Frame, VideoReader
 from .video.writer import VideoSpec, VideoWriter, check_encoding
 from .windows import slide
@@ -134,7 +135,7 @@ def restore_video(
         info = reader.info
         width, height = output_size(info.width, info.height, job.result)
         total = _estimate_frames(info.frames, info.frame_rate, info.duration, source)
-        spec = VideoSpec.like(info, width, height)
+        spec = spec_like(info, width, height)
         partial = output.with_name(f".{output.stem}.video{output.suffix}")
         times: deque[Frame] = deque()
 
@@ -185,6 +186,19 @@ def restore_frames(
         for item, image in zip(window.items, shot.restore(window, check), strict=False):
             fixed = fix_color(image, item.image, job.result.color_fix)
             yield _resize(fixed, (out_height, out_width)).clamp(0, 1)
+
+
+def spec_like(info: VideoInfo, width: int, height: int) -> VideoSpec:
+    """A stream of another size with the times, colours, depth and pixel shape of ``info``."""
+    return VideoSpec(
+        width=width,
+        height=height,
+        time_base=info.time_base,
+        frame_rate=info.frame_rate,
+        sample_aspect_ratio=info.sample_aspect_ratio,
+        color=info.color,
+        bit_depth=info.bit_depth,
+    )
 
 
 def output_size(width: int, height: int, result: ResultConfig) -> tuple[int, int]:

@@ -8,7 +8,11 @@ from comfy_api.latest import ComfyExtension, io
 
 logger = logging.getLogger(__name__)
 
-NODES: dict[str, str] = {}
+NODES: dict[str, str] = {
+    "load_video": "LoadVideo",
+    "text_ovsr_upscale": "TextOVSRUpscale",
+    "save_video": "SaveVideo",
+}
 """Module in this folder -> the node class in it; the order is the order in menus."""
 
 PIP_NAMES = {"PIL": "pillow", "cv2": "opencv-python-headless", "open_clip": "open_clip_torch", "yaml": "pyyaml"}

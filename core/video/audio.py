@@ -1,0 +1,54 @@
+"""Decoding the sound of a short video, for hosts that want it as a tensor."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import torch
+from torch import Tensor
+
+from .probe import probe
+from .source import open_source
+
+
+@dataclass(frozen=True)
+class Audio:
+    """Sound: ``waveform`` (channels,samples) float32 in [-1,1], ``sample_rate`` samples a second."""
+
+    waveform: Tensor
+    sample_rate: int
+
+
+def read_audio(path: Path, start: float = 0.0, duration: float | None = None) -> Audio | None:
+    """Decode the first audio stream, or the part of it that goes with a part of the picture.
+
+    Args:
+        path: a video file.
+        start: seconds after the first frame of the picture.
+        duration: seconds; None is to the end.
+
+    Returns:
+        None if the file has no sound. Peak memory: all of it.
+    """
+    origin = probe(path).start_time + Fraction(start)
+    with open_source(path) as container:
+        if not container.streams.audio:
+            return None
+        stream = container.streams.audio[0]
+        resampler = av.AudioResampler(format="fltp", rate=stream.rate)
+        pieces: list[np.ndarray] = []
+        first: Fraction | None = None
+        for frame in container.decode(stream):
+            for piece in resampler.resample(frame):
+                if first is None:
+                    first = (piece.pts or 0) * (piece.time_base or Fraction(1, stream.rate))
+                pieces.append(piece.to_ndarray())
+        if first is None:
+            return None
+        waveform = torch.from_numpy(np.concatenate(pieces, axis=1))
+        skip = round((origin - first) * stream.rate)
+        waveform = waveform[:, skip:] if skip > 0 else torch.nn.functional.pad(waveform, (-skip, 0))
+        end = waveform.shape[1] if duration is None else round(duration * stream.rate)
+        return Audio(waveform[:, :end].contiguous(), stream.rate)

@@ -1,0 +1,163 @@
+"""Everything the nodes ask of ComfyUI: folders, memory, progress, cancelling. The only file that imports ``comfy``."""
+
+import hashlib
+import logging
+import os
+import time
+import uuid
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import comfy.model_management
+import comfy.model_patcher
+import folder_paths
+import torch
+from comfy_api.latest import ComfyAPISync, io
+from torch import Tensor
+
+from ..core.config import RecurrentConfig
+from ..core.errors import SettingError
+from ..core.pipeline import Progress
+from ..core.restorer import Restorer
+from ..core.restorers.loading import make_restorer
+from ..models.catalog import SUFFIXES, find_weights, list_weights
+from ..models.registry import load_network
+
+log = logging.getLogger(__name__)
+
+WEIGHTS_FOLDER = "textovsr"
+"""Name of our folder under ComfyUI's ``models``, and in ``extra_model_paths.yaml``."""
+
+ALLOWED_PATHS = "TEXTOVSR_PATHS"
+"""Environment variable: folders that videos may be read from besides ComfyUI's own, separated as in PATH."""
+
+_PREVIEW_SECONDS = 1.0
+_PREVIEW_SIDE = 512
+_MEMORY_SHARE = 0.6
+
+folder_paths.add_model_folder_path(WEIGHTS_FOLDER, str(Path(folder_paths.models_dir) / WEIGHTS_FOLDER))
+folder_paths.folder_names_and_paths[WEIGHTS_FOLDER][1].update(SUFFIXES)
+
+check_cancelled = comfy.model_management.throw_exception_if_processing_interrupted
+
+
+def weights_names() -> list[str]:
+    """Weights to choose from: shipped ones first."""
+    return list_weights(_weights_folders())
+
+
+def temporary_path(suffix: str) -> Path:
+    """A fresh name in ComfyUI's temporary folder, which the host empties at its start and end."""
+    folder = Path(folder_paths.get_temp_directory()) / "textovsr"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / f"{uuid.uuid4().hex}{suffix}"
+
+
+def output_path(prefix: str, size: tuple[int, int], suffix: str) -> tuple[Path, str]:
+    """The next free numbered name in the output folder for a prefix, and its subfolder."""
+    folder, name, counter, subfolder, _ = folder_paths.get_save_image_path(
+        prefix, folder_paths.get_output_directory(), *size
+    )
+    return Path(folder) / f"{name}_{counter:05}_{suffix}", subfolder
+
+
+def input_videos() -> list[str]:
+    """Names of the videos in the input folder."""
+    folder = Path(folder_paths.get_input_directory())
+    names = sorted(path.name for path in folder.iterdir() if path.is_file())
+    return folder_paths.filter_files_content_types(names, ["video"])
+
+
+def resolve_video(name: str) -> Path:
+    """The file behind an uploaded name or a path.
+
+    Raises:
+        SettingError: nothing was chosen, or the path is outside the folders that the server's owner allowed.
+    """
+    if not name.strip():
+        raise SettingError("Expected a video, got none; upload one, or write a path.")
+    path = Path(folder_paths.get_annotated_filepath(name.strip())).expanduser().resolve()
+    allowed = [Path(folder).resolve() for folder in _allowed_folders()]
+    if not any(path.is_relative_to(folder) for folder in allowed):
+        raise SettingError(
+            f"Expected a video in {', '.join(map(str, allowed))}, got {path}; copy it there, or let the server's owner "
+            f"add its folder to the environment variable {ALLOWED_PATHS} and start ComfyUI again."
+        )
+    return path
+
+
+def fingerprint(path: Path, *settings: object) -> str:
+    """A hash that changes with the file's size or time of change, or with the settings."""
+    stat = path.stat()
+    return hashlib.sha256(repr((str(path), stat.st_size, stat.st_mtime_ns, *settings)).encode()).hexdigest()
+
+
+def loaded_restorer(name: str, config: RecurrentConfig) -> Restorer:
+    """A restorer with its weights loaded under ComfyUI's memory management, ready to run."""
+    path = find_weights(name, _weights_folders())
+    patcher = _patcher(path, path.stat().st_mtime_ns)
+    comfy.model_management.load_models_gpu([patcher], force_full_load=True)
+    device = patcher.load_device
+    memory = int(comfy.model_management.get_free_memory(device) * _MEMORY_SHARE)
+    return make_restorer(patcher.model, config, device, memory)
+
+
+def progress_reporter(node: type[io.ComfyNode], total: int | None = None) -> Callable[[Progress], None]:
+    """A function that shows a job's progress on its node: bar, frames, fps, time left, the newest frame."""
+    node_id = node.hidden.unique_id
+    execution = ComfyAPISync().execution
+    shown = 0.0
+
+    def report(progress: Progress) -> None:
+        nonlocal shown
+        now = time.monotonic()
+        last = progress.done == progress.total
+        if now - shown < _PREVIEW_SECONDS and not last:
+            return
+        shown = now
+        count = max(progress.total or 0, progress.done)
+        execution.set_progress(progress.done, count, preview_image=_preview(progress.newest))
+        _show_text(str(progress), node_id)
+
+    return report
+
+
+def _show_text(text: str, node_id: str | None) -> None:
+    from server import PromptServer
+
+    server = getattr(PromptServer, "instance", None)
+    if server is not None and node_id is not None:
+        server.send_progress_text(text, node_id)
+
+
+def _preview(image: Tensor) -> Any:
+    from PIL import Image
+
+    step = max(max(image.shape[-2:]) // _PREVIEW_SIDE, 1)
+    small = image[:, ::step, ::step].mul(255).round().byte().permute(1, 2, 0)  # (C,H,W) -> (H,W,C)
+    return Image.fromarray(small.cpu().numpy())
+
+
+def _weights_folders() -> list[Path]:
+    return [Path(folder) for folder in folder_paths.get_folder_paths(WEIGHTS_FOLDER)]
+
+
+def _allowed_folders() -> list[str]:
+    own = [
+        folder_paths.get_input_directory(),
+        folder_paths.get_output_directory(),
+        folder_paths.get_temp_directory(),
+    ]
+    return own + [folder for folder in os.environ.get(ALLOWED_PATHS, "").split(os.pathsep) if folder]
+
+
+@lru_cache(maxsize=2)
+def _patcher(path: Path, changed: int) -> comfy.model_patcher.ModelPatcher:
+    """The network under the host's management; kept, so that the host can keep it loaded between runs."""
+    device = comfy.model_management.get_torch_device()
+    network = load_network(path)
+    if device.type == "cuda":
+        network = network.half()
+    return comfy.model_patcher.ModelPatcher(network, device, torch.device("cpu"))

@@ -1,0 +1,80 @@
+"""Choosing a video, or a part of one."""
+
+from comfy_api.latest import io
+
+from ..core.errors import TextOVSRError
+from ..core.pipeline import Source
+from .host import fingerprint, input_videos, resolve_video
+from .video_file import VideoFile
+
+_LONGEST = 1e6
+
+
+class LoadVideo(io.ComfyNode):
+    """See ``define_schema``."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """Say what the node takes and gives."""
+        return io.Schema(
+            node_id="OVSR_LoadVideo",
+            display_name="Load Video (TextOVSR)",
+            category="TextOVSR/video",
+            description="Opens a video without decoding it: any length, no memory. Sound, subtitles and exact times "
+            "are kept for the nodes that follow.",
+            inputs=[
+                io.Combo.Input(
+                    "file",
+                    options=input_videos(),
+                    upload=io.UploadType.video,
+                    tooltip="A video in ComfyUI's input folder. Use the button below to upload one.",
+                ),
+                io.String.Input(
+                    "path",
+                    default="",
+                    optional=True,
+                    tooltip="Instead of an upload: the path of a video in ComfyUI's input, output or temp folder, or in "
+                    "a folder named in the server's environment variable TEXTOVSR_PATHS.",
+                ),
+                io.Float.Input(
+                    "start",
+                    default=0.0,
+                    min=0.0,
+                    max=_LONGEST,
+                    step=0.1,
+                    optional=True,
+                    tooltip="Seconds to skip at the beginning.",
+                ),
+                io.Float.Input(
+                    "duration",
+                    default=0.0,
+                    min=0.0,
+                    max=_LONGEST,
+                    step=0.1,
+                    optional=True,
+                    tooltip="Seconds to take; 0 takes everything that follows.",
+                ),
+            ],
+            outputs=[io.Video.Output(display_name="video", tooltip="The video; it stays a file until frames are needed.")],
+        )
+
+    @classmethod
+    def execute(cls, file: str, path: str = "", start: float = 0.0, duration: float = 0.0) -> io.NodeOutput:
+        """Open the file and look at it once, so that a bad one is named here."""
+        video = VideoFile(Source(resolve_video(path or file), start, duration or None))
+        assert video.info.width > 0
+        return io.NodeOutput(video)
+
+    @classmethod
+    def validate_inputs(cls, file: str, path: str = "") -> bool | str:
+        """Say before the run that a file is missing or out of bounds."""
+        try:
+            chosen = resolve_video(path or file)
+        except TextOVSRError as error:
+            return str(error)
+        return chosen.is_file() or f"Expected a video at {chosen}, found none; upload it again or correct the path."
+
+    @classmethod
+    def fingerprint_inputs(cls, file: str, path: str = "", start: float = 0.0, duration: float = 0.0) -> str:
+        """Follow the file: a changed one is loaded again."""
+        return fingerprint(resolve_video(path or file), start, duration)

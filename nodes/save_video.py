@@ -1,0 +1,65 @@
+"""Saving a video to the output folder."""
+
+import json
+from typing import Any
+
+from comfy_api.latest import Input, io, ui
+
+from ..core.transcode import save_video
+from .host import output_path
+from .video_file import as_source
+
+CONTAINERS = ("auto", "mp4", "mkv", "mov", "webm")
+
+
+class SaveVideo(io.ComfyNode):
+    """See ``define_schema``."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """Say what the node takes and gives."""
+        return io.Schema(
+            node_id="OVSR_SaveVideo",
+            display_name="Save Video (TextOVSR)",
+            category="TextOVSR/video",
+            description="Writes a video to ComfyUI's output folder, by copying wherever that is exact: no second loss of "
+            "quality, with sound, subtitles and exact times. The workflow is stored in the file.",
+            inputs=[
+                io.Video.Input("video", tooltip="The video to save."),
+                io.String.Input(
+                    "filename_prefix",
+                    default="video/TextOVSR",
+                    tooltip="Folder and beginning of the name inside the output folder; %date:yyyy-MM-dd% and the like "
+                    "are filled in.",
+                ),
+                io.Combo.Input(
+                    "container",
+                    options=list(CONTAINERS),
+                    default="auto",
+                    optional=True,
+                    tooltip="Kind of file; auto keeps the one the video is in.",
+                ),
+            ],
+            outputs=[],
+            hidden=[io.Hidden.prompt, io.Hidden.extra_pnginfo],
+            is_output_node=True,
+        )
+
+    @classmethod
+    def execute(cls, video: Input.Video, filename_prefix: str, container: str = "auto") -> io.NodeOutput:
+        """Copy or encode into the next free name."""
+        source = as_source(video)
+        suffix = source.path.suffix if container == "auto" else f".{container}"
+        path, subfolder = output_path(filename_prefix, video.get_dimensions(), suffix)
+        save_video(source, path, metadata=_workflow(cls.hidden))
+        saved = ui.SavedResult(path.name, subfolder, io.FolderType.output)
+        return io.NodeOutput(ui=ui.PreviewVideo([saved]))
+
+
+def _workflow(hidden: Any) -> dict[str, str]:
+    from comfy.cli_args import args
+
+    if args.disable_metadata:
+        return {}
+    tags = {"prompt": hidden.prompt, **(hidden.extra_pnginfo or {})}
+    return {key: json.dumps(value) for key, value in tags.items() if value is not None}

@@ -1,0 +1,168 @@
+"""Text-guided upscaling of a video."""
+
+from typing import Any, get_args
+
+import torch
+from comfy_api.latest import Input, io
+
+from ..core.config import LOOK_AHEAD, SUFFIX, ColorFix, EncodeConfig, RecurrentConfig, ResultConfig, VideoCodec
+from ..core.pipeline import Job, Source, restore_video
+from .frames import restore_images
+from .host import check_cancelled, loaded_restorer, progress_reporter, temporary_path, weights_names
+from .video_file import VideoFile, as_source
+
+_AUTOMATIC = -1
+_VIDEO_OR_IMAGES = io.Custom("VIDEO,IMAGE")
+
+
+class TextOVSRUpscale(io.ComfyNode):
+    """See ``define_schema``."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """Say what the node takes and gives."""
+        return io.Schema(
+            node_id="OVSR_TextOVSRUpscale",
+            display_name="TextOVSR Upscale",
+            category="TextOVSR/restore",
+            description="Restores and upscales real-world video four times: old, noisy or compressed footage. Works "
+            "frame by frame in constant memory; sound, subtitles and exact times are kept.",
+            inputs=[
+                io.MultiType.Input(
+                    "video",
+                    types=[io.Video, io.Image],
+                    tooltip="The video to restore, read frame by frame. A batch of images works too, for short clips.",
+                ),
+                *_guidance(),
+                *_result(),
+                *_running(),
+            ],
+            outputs=[_VIDEO_OR_IMAGES.Output(display_name="video", tooltip="The same kind as the input: video or images.")],
+            hidden=[io.Hidden.unique_id],
+        )
+
+    @classmethod
+    def execute(cls, video: Input.Video | torch.Tensor, weights: str, **settings: Any) -> io.NodeOutput:
+        """Run the pipeline into a temporary file, or over the batch."""
+        config, job = _read(settings)
+        restorer = loaded_restorer(weights, config)
+        report = progress_reporter(cls)
+        if isinstance(video, torch.Tensor):
+            return io.NodeOutput(restore_images(video, restorer, job, report, check_cancelled))
+        output = temporary_path(SUFFIX[job.encode.codec])
+        result = restore_video(as_source(video), restorer, output, job, report, check_cancelled)
+        return io.NodeOutput(VideoFile(Source(result.path)))
+
+
+def _guidance() -> list[io.Input]:
+    return [
+        io.Combo.Input(
+            "weights",
+            options=weights_names(),
+            tooltip="The trained network. The first ones ship with the pack; your own go into models/textovsr.",
+        ),
+        io.String.Input(
+            "caption",
+            multiline=True,
+            default="",
+            optional=True,
+            tooltip="What is to be seen. Plain text, or WebVTT for one text per shot. May stay empty.",
+        ),
+        io.String.Input(
+            "degradation_text",
+            multiline=True,
+            default="",
+            optional=True,
+            tooltip="What is wrong with it, for example: heavy blur, medium noise, heavy video compression. Plain text "
+            "or WebVTT. May stay empty.",
+        ),
+    ]
+
+
+def _result() -> list[io.Input]:
+    return [
+        io.Combo.Input(
+            "scale", options=["4", "2"], default="4", optional=True, tooltip="Times larger; 2 averages the result of 4."
+        ),
+        io.Int.Input(
+            "target_height",
+            default=ResultConfig.height,
+            min=0,
+            max=16384,
+            optional=True,
+            tooltip="Height of the result in pixels, instead of the scale; 0 follows the scale.",
+        ),
+        io.Combo.Input(
+            "color_fix",
+            options=list(get_args(ColorFix)),
+            default=ResultConfig.color_fix,
+            optional=True,
+            tooltip="Brings colours back to the input's, should they drift: adain matches each channel's mean and "
+            "spread, wavelet takes the input's low frequencies.",
+        ),
+        io.Combo.Input(
+            "codec",
+            options=list(get_args(VideoCodec)),
+            default=EncodeConfig.codec,
+            optional=True,
+            tooltip="Codec of the result. h264 plays everywhere; ffv1 (mkv) and prores (mov) are for further editing.",
+        ),
+        io.Int.Input(
+            "crf",
+            default=EncodeConfig.crf,
+            min=0,
+            max=51,
+            optional=True,
+            tooltip="Quality of h264, hevc and av1: lower is better and larger.",
+        ),
+    ]
+
+
+def _running() -> list[io.Input]:
+    return [
+        io.Float.Input(
+            "cleaning_threshold",
+            default=RecurrentConfig.cleaning_threshold,
+            min=0.0,
+            max=255.0,
+            step=0.5,
+            optional=True,
+            tooltip="Cleans noise again, up to three times, while the mean correction (of 255) is at least this. 255 "
+            "cleans once; try 5 for very noisy footage.",
+        ),
+        io.Int.Input(
+            "window", default=RecurrentConfig.window, min=0, max=512, optional=True, tooltip="Frames a window; 0 is automatic."
+        ),
+        io.Int.Input(
+            "look_ahead",
+            default=_AUTOMATIC,
+            min=_AUTOMATIC,
+            max=128,
+            optional=True,
+            tooltip=f"Frames looked at beyond a window; -1 is automatic ({LOOK_AHEAD}, fewer when memory is short).",
+        ),
+        io.Int.Input(
+            "tile",
+            default=RecurrentConfig.tile,
+            min=0,
+            max=4096,
+            step=32,
+            optional=True,
+            tooltip="Side of a tile in input pixels; 0 is automatic. Tiles change the memory, not the picture.",
+        ),
+    ]
+
+
+def _read(settings: dict[str, Any]) -> tuple[RecurrentConfig, Job]:
+    """Widgets to configurations; an optional widget that is absent keeps the default."""
+    chosen = dict(settings)
+    look_ahead = chosen.pop("look_ahead", _AUTOMATIC)
+    running = {key: chosen[key] for key in ("cleaning_threshold", "window", "tile") if key in chosen}
+    config = RecurrentConfig(look_ahead=None if look_ahead == _AUTOMATIC else look_ahead, **running)
+    result = ResultConfig(
+        scale=int(chosen.get("scale", ResultConfig.scale)),
+        height=chosen.get("target_height", ResultConfig.height),
+        color_fix=chosen.get("color_fix", ResultConfig.color_fix),
+    )
+    encode = EncodeConfig(codec=chosen.get("codec", EncodeConfig.codec), crf=chosen.get("crf", EncodeConfig.crf))
+    return config, Job(chosen.get("caption", ""), chosen.get("degradation_text", ""), result, encode)
