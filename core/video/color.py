@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import av
 import numpy as np
 import torch
+from av.video.codeccontext import VideoCodecContext
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -196,7 +197,7 @@ def from_rgb(image: Tensor, pix_fmt: str, tags: ColorTags) -> av.VideoFrame:
     return frame
 
 
-def tag_frame(frame: av.VideoFrame, tags: ColorTags) -> None:
+def tag_frame(frame: "av.VideoFrame | VideoCodecContext", tags: ColorTags) -> None:
     """Write ``tags`` into a frame (or, the attributes being the same, into an encoder's context)."""
     frame.colorspace = tags.matrix
     frame.color_primaries = tags.primaries

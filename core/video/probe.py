@@ -1,10 +1,11 @@
 """What a video file holds: size, orientation, timing, colour and the streams beside the picture."""
 
 import struct
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import av
 from av.audio.codeccontext import AudioCodecContext
@@ -39,9 +40,10 @@ class Orientation:
     @staticmethod
     def of(frame: av.VideoFrame) -> "Orientation":
         """Read the display matrix of a frame, rounded to a multiple of 90 degrees."""
-        if SideDataType.DISPLAYMATRIX not in frame.side_data:
+        matrix = cast("Mapping[Any, Any]", frame.side_data).get(SideDataType.DISPLAYMATRIX)
+        if matrix is None:
             return Orientation()
-        a, b, _, c, d = struct.unpack("=5i", bytes(frame.side_data[SideDataType.DISPLAYMATRIX])[:20])
+        a, b, _, c, d = struct.unpack("=5i", bytes(matrix)[:20])
         if abs(a) >= abs(b):
             return Orientation(False, a < 0, d < 0)
         return Orientation(True, c < 0, b < 0)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
+from typing import cast
 
 import av
 from av.container import InputContainer
@@ -15,6 +16,15 @@ from ..errors import NotAVideoError, VideoNotFoundError
 
 _NOT_MOVING = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
 _DEMUX_ERROR_LIMIT = 64
+
+
+def silence_ffmpeg() -> None:
+    """Take FFmpeg's log out of Python's hands before a coder with threads is used.
+
+    Other packages (torchvision, for one) hook FFmpeg's log into ``logging``. A coder thread that logs then waits for the
+    interpreter lock, while the thread that closes the coder holds it and waits for the coder thread: a deadlock.
+    """
+    av.logging.set_level(None)
 
 
 @contextmanager
@@ -31,6 +41,7 @@ def open_source(path: Path) -> Iterator[InputContainer]:
         raise VideoNotFoundError(f"Expected a video file, got {path}, which does not exist; check the path.")
     if path.stat().st_size == 0:
         raise NotAVideoError(f"Expected a video file, got {path}, which is empty (0 bytes); copy or download it again.")
+    silence_ffmpeg()
     options = {"protocol_whitelist": "file,crypto,data"}
     try:
         container = av.open(f"file:{path}", metadata_errors="replace", container_options=options)
@@ -61,11 +72,12 @@ def find_video_stream(container: InputContainer, path: Path) -> VideoStream:
     return stream
 
 
-def demux_safely(container: InputContainer, streams: list[VideoStream]) -> "Iterator[av.Packet[VideoStream] | None]":
+def demux_safely(container: InputContainer, streams: list[VideoStream]) -> Iterator["av.Packet[VideoStream] | None"]:
     """Yield the packets of ``streams``, and ``None`` for each damaged spot that was skipped."""
     for _ in range(_DEMUX_ERROR_LIMIT):
         try:
-            yield from container.demux(streams)
+            for packet in container.demux(streams):
+                yield cast("av.Packet[VideoStream]", packet)
             return
         except av.error.FFmpegError:
             yield None

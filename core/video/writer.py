@@ -62,7 +62,7 @@ _CODECS = {
     "prores": _Codec(("prores_ks",), (".mov", ".mkv"), subsampling="422", depths=(10,)),
     "ffv1": _Codec(("ffv1",), (".mkv",), subsampling="444"),
 }
-_FORMATS = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}
+CONTAINERS = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}
 
 
 def check_encoding(path: Path, encode: EncodeConfig) -> str:
@@ -102,7 +102,7 @@ def choose_pixel_format(spec: VideoSpec, encode: EncodeConfig) -> str:
         EncoderError: the codec cannot store a size that is odd.
     """
     codec = _CODECS[encode.codec]
-    depth = encode.bit_depth or (10 if spec.bit_depth > 8 else 8)
+    depth: int = encode.bit_depth or (10 if spec.bit_depth > 8 else 8)
     if depth not in codec.depths:
         depth = codec.depths[-1]
     odd = spec.width % 2 or (spec.height % 2 and codec.subsampling == "420")
@@ -133,7 +133,7 @@ class VideoWriter:
         suffix = self.path.suffix.lower()
         options = mp4_options(spec.time_base) if suffix in (".mp4", ".mov") else {}
         try:
-            self._container = av.open(f"file:{self.path}", "w", format=_FORMATS[suffix], container_options=options)
+            self._container = av.open(f"file:{self.path}", "w", format=CONTAINERS[suffix], container_options=options)
         except av.error.FFmpegError as error:
             raise EncoderError(
                 f"Expected to write {self.path}, got {error.strerror}; check folder and rights."
