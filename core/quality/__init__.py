@@ -1,0 +1,1 @@
+"""Measuring pictures: fidelity to a reference, and steadiness over time."""
