@@ -200,7 +200,7 @@ def _describe(path: Path, container: InputContainer, stream: VideoStream, frame:
     return VideoInfo(
         path=path,
         container=container.format.name,
-        codec=stream.codec_context.name,
+        codec=stream.codec_context.codec.canonical_name,
         width=width,
         height=height,
         orientation=orientation,
@@ -212,7 +212,7 @@ def _describe(path: Path, container: InputContainer, stream: VideoStream, frame:
         frames=stream.frames or (round(duration * rate) if duration else None),
         pixel_format=frame.format.name,
         bit_depth=max(8, *(c.bits for c in frame.format.components)),
-        color=read_tags(frame, stream.codec_context.name),
+        color=read_tags(frame, stream.codec_context.codec.canonical_name),
         interlaced=_interlaced(stream, frame),
         audio=tuple(_stream_info(s) for s in container.streams.audio),
         subtitles=tuple(_stream_info(s) for s in container.streams.subtitles),
@@ -242,7 +242,7 @@ def _stream_info(stream: Stream) -> StreamInfo:
     context = stream.codec_context
     return StreamInfo(
         index=stream.index,
-        codec="unknown" if context is None else context.name,
+        codec="unknown" if context is None else context.codec.canonical_name,
         language=stream.language,
         title=stream.metadata.get("title"),
         channels=context.channels if isinstance(context, AudioCodecContext) else 0,

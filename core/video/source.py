@@ -21,8 +21,8 @@ _DEMUX_ERROR_LIMIT = 64
 def silence_ffmpeg() -> None:
     """Take FFmpeg's log out of Python's hands before a coder with threads is used.
 
-    Other packages (torchvision, for one) hook FFmpeg's log into ``logging``. A coder thread that logs then waits for the
-    interpreter lock, while the thread that closes the coder holds it and waits for the coder thread: a deadlock.
+    Other packages (torchvision, for one) hook FFmpeg's log into ``logging``. A coder thread that logs then waits for
+    the interpreter lock, while the thread that closes the coder holds it and waits for the coder thread: a deadlock.
     """
     av.logging.set_level(None)
 

@@ -17,7 +17,7 @@ AnyPacket: TypeAlias = "av.Packet[Any]"
 
 _AUDIO_ENCODERS = {"mp4": "aac", "mov": "aac", "matroska": "aac", "webm": "libopus"}
 _TEXT_ENCODERS = {"mp4": "mov_text", "mov": "mov_text", "matroska": "subrip", "webm": "webvtt"}
-_TEXT_CODECS = {"subrip", "srt", "ass", "ssa", "webvtt", "mov_text", "text"}
+_TEXT_CODECS = {"subrip", "ass", "webvtt", "mov_text", "text"}
 _BITS_PER_CHANNEL = 96_000
 _OPUS_RATE = 48_000
 
@@ -72,7 +72,7 @@ def can_hold(container: str, stream: Stream) -> bool:
 
 def describe(stream: Stream) -> str:
     """Return a short name for messages: ``audio #1 (aac, eng)``."""
-    codec = "unknown codec" if stream.codec_context is None else stream.codec_context.name
+    codec = "unknown codec" if stream.codec_context is None else stream.codec_context.codec.canonical_name
     return f"{stream.type} #{stream.index} ({', '.join(filter(None, (codec, stream.language)))})"
 
 
@@ -194,7 +194,7 @@ class TextTrack:
 
 def is_text(stream: Stream) -> bool:
     """Whether a subtitle stream is text rather than pictures."""
-    return stream.codec_context is not None and stream.codec_context.name in _TEXT_CODECS
+    return stream.codec_context is not None and stream.codec_context.codec.canonical_name in _TEXT_CODECS
 
 
 def keep_labels(source: Stream, output: Stream) -> None:
