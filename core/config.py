@@ -27,6 +27,7 @@ class EncodeConfig:
     crf: int = 16
     bit_depth: Literal[0, 8, 10] = 0
 
+
 WINDOW = 24
 """Frames a window of the recurrent network yields, memory permitting."""
 
@@ -45,7 +46,8 @@ class RecurrentConfig:
     """How the recurrent network is run; every combination gives the same picture within what nobody can see.
 
     Attributes:
-        cleaning_threshold: clean again (up to 3 times) while the mean correction, of 255, is at least this; 255 cleans once.
+        cleaning_threshold: clean again (up to 3 times) while the mean correction, of 255, is at least this; 255 cleans
+            once.
         window: frames a window; 0 chooses by memory.
         look_ahead: frames looked at beyond it; None chooses by memory.
         tile: side of a tile in input pixels; 0 chooses by memory.

@@ -183,7 +183,8 @@ def restore_frames(
     out_width, out_height = output_size(width, height, job.result)
     shot = restorer.open_shot(height, width)
     for window in slide(_chain(first, prompted), restorer.plan(height, width)):
-        for item, image in zip(window.items, shot.restore(window, check), strict=False):
+        # The shot comes first, so that it is run to its end and has moved on before the next window.
+        for image, item in zip(shot.restore(window, check), window.items, strict=False):
             fixed = fix_color(image, item.image, job.result.color_fix)
             yield _resize(fixed, (out_height, out_width)).clamp(0, 1)
 

@@ -4,6 +4,8 @@ One transformer block after Stable Diffusion's layout: GroupNorm, 1x1, self-atte
 Self-attention runs over the whole frame (as published) or inside square windows (cost linear in the area).
 """
 
+from typing import cast
+
 import torch
 import torch.nn.functional as F
 from einops import rearrange
@@ -94,7 +96,7 @@ class DRF(nn.Module):
         Returns:
             (B,C,H,W), the input included: F + delta.
         """
-        block = self.transformer_blocks[0]
+        block = cast(_Block, self.transformer_blocks[0])
         x = self._attend_self(self.proj_in(self.norm(features)), block)
         tokens = rearrange(x, "b c h w -> b (h w) c")
         if self.training:

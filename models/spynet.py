@@ -45,6 +45,9 @@ class SPyNet(nn.Module):
             found at half the resolution and resized.
     """
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, levels: int = FULL_LEVELS) -> None:
         super().__init__()
         self.basic_module = nn.ModuleList(_Level() for _ in range(levels))

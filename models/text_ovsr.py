@@ -72,11 +72,12 @@ class _ResidualBlock(nn.Module):
         return x + self.conv2(F.relu(self.conv1(x)))
 
 
-class _ResidualBlocks(nn.Module):
+class ResidualBlocks(nn.Module):
     """A convolution to ``channels``, LeakyReLU 0.1, and a chain of residual blocks."""
 
     def __init__(self, inputs: int, channels: int, blocks: int) -> None:
         super().__init__()
+        self.inputs = inputs
         self.main = nn.Sequential(
             nn.Conv2d(inputs, channels, 3, padding=1),
             nn.LeakyReLU(0.1),
@@ -103,8 +104,8 @@ class _Core(nn.Module):
         super().__init__()
         c = config.channels
         self.spynet = SPyNet(config.flow_levels)
-        self.backward_resblocks_layer10_po = _ResidualBlocks(2 * c, c, config.blocks)
-        self.forward_resblocks_layer10_po = _ResidualBlocks(2 * c, c, config.blocks)
+        self.backward_resblocks_layer10_po = ResidualBlocks(2 * c, c, config.blocks)
+        self.forward_resblocks_layer10_po = ResidualBlocks(2 * c, c, config.blocks)
         self.fusion = nn.Conv2d(2 * c, c, 1)
         self.upsample1 = _Upsample(c)
         self.upsample2 = _Upsample(c)
@@ -119,8 +120,8 @@ class _Core(nn.Module):
         )
         self.backward_cross_attn = DRF(c, config.attention_window)
         if config.negative:
-            self.backward_resblocks_layer10 = _ResidualBlocks(c + 3, c, config.blocks)
-            self.forward_resblocks_layer10 = _ResidualBlocks(c + 3, c, config.blocks)
+            self.backward_resblocks_layer10 = ResidualBlocks(c + 3, c, config.blocks)
+            self.forward_resblocks_layer10 = ResidualBlocks(c + 3, c, config.blocks)
             self.forward_cross_attn = DRF(c, config.attention_window)
 
 
@@ -131,7 +132,7 @@ class TextOVSR(nn.Module):
         super().__init__()
         self.config = config or TextOVSRConfig()
         self.image_cleaning = nn.Sequential(
-            _ResidualBlocks(3, self.config.channels, self.config.cleaning_blocks),
+            ResidualBlocks(3, self.config.channels, self.config.cleaning_blocks),
             nn.Conv2d(self.config.channels, 3, 3, padding=1),
         )
         self.basicvsr = _Core(self.config)
@@ -229,7 +230,7 @@ class TextOVSR(nn.Module):
         return self.flow(later, earlier).unflatten(0, (b, t - 1)), backward
 
 
-def propagate(blocks: nn.Module, features: Tensor, state: Tensor | None, flow: Tensor | None) -> Tensor:
+def propagate(blocks: ResidualBlocks, features: Tensor, state: Tensor | None, flow: Tensor | None) -> Tensor:
     """One step of the recurrence: p = blocks(cat[features, warp(state, flow)]); no state reads as zeros.
 
     Args:
@@ -239,7 +240,7 @@ def propagate(blocks: nn.Module, features: Tensor, state: Tensor | None, flow: T
         flow: (N,2,H,W) onto this frame.
     """
     if state is None:
-        channels = blocks.main[0].in_channels - features.shape[1]
+        channels = blocks.inputs - features.shape[1]
         warped = features.new_zeros(features.shape[0], channels, *features.shape[-2:])
     else:
         warped = state if flow is None else warp(state, flow)
@@ -277,7 +278,7 @@ def read_config(state_dict: dict[str, Tensor]) -> TextOVSRConfig:
 
 
 def _propagate_both(
-    blocks: tuple[nn.Module, nn.Module],
+    blocks: tuple[ResidualBlocks, ResidualBlocks],
     features: Tensor,
     forward_flow: Tensor,
     backward_flow: Tensor,

@@ -29,8 +29,10 @@ def warp(x: Tensor, flow: Tensor, padding: str = "zeros") -> Tensor:
             f"Expected flow of size {tuple(x.shape[-2:])}, got {tuple(flow.shape[-2:])}; resize it with resize_flow()."
         )
     height, width = x.shape[-2:]
-    rows = torch.arange(height, device=x.device, dtype=flow.dtype).view(1, height, 1)
-    columns = torch.arange(width, device=x.device, dtype=flow.dtype).view(1, 1, width)
+    # Half precision cannot say where in a wide frame to read.
+    dtype = torch.promote_types(x.dtype, torch.float32)
+    rows = torch.arange(height, device=x.device, dtype=dtype).view(1, height, 1)
+    columns = torch.arange(width, device=x.device, dtype=dtype).view(1, 1, width)
     grid = torch.stack(
         (
             2.0 * (columns + flow[:, 0]) / max(width - 1, 1) - 1.0,
@@ -38,7 +40,8 @@ def warp(x: Tensor, flow: Tensor, padding: str = "zeros") -> Tensor:
         ),
         dim=-1,
     )  # (B,2,H,W) -> (B,H,W,2)
-    return F.grid_sample(x, grid.to(x.dtype), mode="bilinear", padding_mode=padding, align_corners=True)
+    sampled = F.grid_sample(x.to(dtype), grid.to(dtype), mode="bilinear", padding_mode=padding, align_corners=True)
+    return sampled.to(x.dtype)
 
 
 def resize_flow(flow: Tensor, size: tuple[int, int], align_corners: bool = False) -> Tensor:

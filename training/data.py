@@ -6,7 +6,6 @@ lines of text) moving across it on paths of their own, so that flow has edges an
 
 import logging
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +13,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.utils.data import IterableDataset
+from torch.utils.data import Dataset
 
 from ..core.degrade.chain import (
     apply_chain,
@@ -67,8 +66,10 @@ class Sample:
     prompt: str
 
 
-class ClipDataset(IterableDataset[Sample]):
+class ClipDataset(Dataset[Sample]):
     """Endless random clips from a folder of images (png, jpg) and videos (mp4, mkv).
+
+    Clip i depends on the seed and on i alone, so that a resumed training sees what an uninterrupted one would.
 
     Raises:
         SettingError: the folder holds no image.
@@ -87,11 +88,8 @@ class ClipDataset(IterableDataset[Sample]):
         videos = sorted(path for path in folder.iterdir() if path.suffix.lower() in {".mp4", ".mkv"})
         self.film = [clip for path in videos for clip in _film_clips(path, config, film_clips // len(videos))]
 
-    def __iter__(self) -> Iterator[Sample]:
-        worker = torch.utils.data.get_worker_info()
-        rng = np.random.default_rng((self.seed, worker.id if worker else 0))
-        while True:
-            yield self.sample(rng)
+    def __getitem__(self, index: int) -> Sample:
+        return self.sample(np.random.default_rng((self.seed, index)))
 
     def sample(self, rng: np.random.Generator) -> Sample:
         """One pair, a pure function of the state of ``rng``."""

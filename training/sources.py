@@ -67,7 +67,8 @@ def fetch(folder: Path) -> None:
     for package in PACKAGES:
         count = sum(_save(path, folder, package.name) for path in _pictures(package, downloads))
         lines.append(f"- {count} photographs from Debian's {package.name}: {package.licence}")
-    lines.append(f"- {_from_skimage(folder)} pictures from scikit-image: public domain, CC0 or BSD (see its data README)")
+    count = _from_skimage(folder)
+    lines.append(f"- {count} pictures from scikit-image: public domain, CC0 or BSD (see its data README)")
     _film(folder, downloads)
     lines.append("- Big Buck Bunny, from the PyPI sdist of moviepy 2.2.1: (c) Blender Foundation, CC-BY-3.0")
     (folder / "ATTRIBUTION.md").write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -69,8 +69,9 @@ def train(config: Stage1Config) -> Path:
     average = copy.deepcopy(net).eval()
     optimizer = _optimizer(net, config)
     step = _resume(config.output / "state.pt", net, average, optimizer)
-    dataset = ClipDataset(config.data, config.clips, seed=config.seed + step)
-    loader = iter(DataLoader(dataset, config.batch, num_workers=config.workers, collate_fn=list))
+    dataset = ClipDataset(config.data, config.clips, config.seed)
+    indices = range(step * config.batch, config.steps * config.batch)
+    loader = iter(DataLoader(dataset, config.batch, sampler=indices, num_workers=config.workers, collate_fn=list))
     began = time.monotonic()
     first, recent = step, 0.0
     while step < config.steps:
@@ -174,5 +175,3 @@ def _save(
     partial.replace(config.output / "state.pt")
     recipe = json.dumps({**asdict(config), "step": step, "loss": loss}, default=str)
     save_weights(average.state_dict(), config.output / "weights.safetensors", {"recipe": recipe})
-
-

@@ -63,10 +63,8 @@ def sample_second_order(size: tuple[int, int], rng: np.random.Generator) -> list
     shrink: list[Operation] = [_shrink(size, str(rng.choice(_MODES)))]
     if rng.random() < 0.8:
         shrink.append(SincBlur(_odd(rng), rng.uniform(np.pi / 3, np.pi)))
-    groups = [[_video(rng)], shrink]
-    if rng.random() < 0.5:
-        groups.reverse()
-    return chain + groups[0] + groups[1]
+    video = [_video(rng)]
+    return [*chain, *shrink, *video] if rng.random() < 0.5 else [*chain, *video, *shrink]
 
 
 def _shrink(size: tuple[int, int], mode: str) -> Resize:

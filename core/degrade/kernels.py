@@ -13,9 +13,7 @@ from ..errors import SettingError
 KINDS = ("iso", "aniso", "generalized_iso", "generalized_aniso", "plateau_iso", "plateau_aniso")
 
 
-def gaussian_family(
-    kind: str, size: int, sigma: tuple[float, float], angle: float = 0.0, beta: float = 1.0
-) -> Tensor:
+def gaussian_family(kind: str, size: int, sigma: tuple[float, float], angle: float = 0.0, beta: float = 1.0) -> Tensor:
     """Gaussian, generalised Gaussian exp(-q^beta/2) or plateau 1/(1+q^beta), with q = x' S^-1 x.
 
     Args:

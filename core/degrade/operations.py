@@ -29,7 +29,7 @@ class Operation(Protocol):
 
 
 def level(value: float, low: float, high: float) -> str:
-    """The bin of ``value`` among three equal ones between ``low`` (light) and ``high`` (heavy); either may be larger."""
+    """The bin of ``value`` among three equal ones from ``low`` (light) to ``high`` (heavy); either may be larger."""
     position = (value - low) / (high - low)
     return LEVELS[min(max(int(position * 3), 0), 2)]
 

@@ -47,7 +47,8 @@ class TextOVSRRestorer:
         memory: int,
         dtype: torch.dtype = torch.float32,
     ) -> None:
-        self.network = network.to(device=device, dtype=dtype, memory_format=torch.channels_last)
+        self.network = network.to(device, dtype)
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
         self.config = config
         self.device = device
         self.dtype = dtype
@@ -96,7 +97,7 @@ class TextOVSRShot:
 
     @torch.inference_mode()
     def restore(self, window: Window[PromptedFrame], check: Check) -> Iterator[Tensor]:
-        """Yield the kept frames of the next window; see ``Shot.restore``. Peak memory: one window and its look-ahead."""
+        """Yield the next window's kept frames; see ``Shot.restore``. Peak memory: one window and its look-ahead."""
         if not self._passes:
             self._passes = self._cleaning_passes(window, check)
         for item in window.items[len(self._prepared) :]:
@@ -146,10 +147,11 @@ class TextOVSRShot:
 
     def _backward(self, check: Check) -> list[Tensor]:
         """Backward features of every prepared frame, the first ones faded over from the window before."""
+        blocks = self._net.basicvsr.backward_resblocks_layer10_po
         states: list[Tensor] = []
         state: Tensor | None = None
         for frame in reversed(self._prepared):
-            state = self._step(self._net.basicvsr.backward_resblocks_layer10_po, frame, state, frame.backward_flow, check)
+            state = self._step(blocks, frame, state, frame.backward_flow, check)
             states.append(state)
         states.reverse()
         fade = min(self._restorer.config.fade, len(self._faded))

@@ -41,7 +41,9 @@ def parse_text(text: str) -> TimedText:
     text = text.replace("\r\n", "\n").strip("\ufeff \n\t")
     if not re.match(r"WEBVTT(\s|$)", text):
         return TimedText((Cue(0.0, float("inf"), " ".join(text.split())),) if text else ())
-    blocks = re.split(r"\n\s*\n", text)[1:]
+    header, *blocks = re.split(r"\n\s*\n", text)
+    if "-->" in header:  # no empty line after the first; everybody reads that too
+        blocks.insert(0, header.partition("\n")[2])
     cues = [cue for block in blocks if (cue := _parse_block(block)) is not None]
     return TimedText(tuple(sorted(cues, key=lambda cue: cue.start)))
 
