@@ -9,6 +9,9 @@ VideoCodec = Literal["h264", "hevc", "av1", "prores", "ffv1"]
 SUFFIX: dict[VideoCodec, str] = {"h264": ".mp4", "hevc": ".mp4", "av1": ".mp4", "prores": ".mov", "ffv1": ".mkv"}
 """The container each codec is put in unless the user names one."""
 
+DEVICE = "auto"
+"""Where to compute: CUDA if there is any, else the CPU."""
+
 SCALE = 4
 """The networks upscale by this factor; other scales are made from it by area averaging."""
 

@@ -1,0 +1,8 @@
+"""``python -m textovsr``: the command line."""
+
+import sys
+
+from .cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

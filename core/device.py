@@ -1,0 +1,39 @@
+"""Where to compute, and how much memory may be used there."""
+
+import psutil
+import torch
+
+from .config import DEVICE
+from .errors import SettingError
+
+_CPU_SHARE = 0.5
+"""Of the memory that is available now; the rest is for decoding, encoding and everybody else."""
+
+_GPU_SHARE = 0.8
+"""Of the memory that is free now; the rest is for the libraries' work space and for fragments."""
+
+
+def pick_device(name: str) -> torch.device:
+    """The device named ``cpu``, ``cuda``, ``cuda:1``, ``mps`` or ``auto``, which is CUDA if there is any, else the CPU.
+
+    Raises:
+        SettingError: PyTorch knows no such device, or this machine has none.
+    """
+    if name == DEVICE:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise SettingError(
+            f"Expected a device of this machine, such as cpu or cuda, got {name!r}: {str(error).splitlines()[0]}; "
+            f"choose {DEVICE}."
+        ) from error
+    return device
+
+
+def memory_budget(device: torch.device) -> int:
+    """Bytes that a restorer may use beside its weights."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0] * _GPU_SHARE)
+    return int(psutil.virtual_memory().available * _CPU_SHARE)
