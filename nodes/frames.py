@@ -34,7 +34,9 @@ def write_frames(images: Tensor, rate: Fraction, path: Path) -> None:
     """Write a batch (B,H,W,C) as a video without loss (FFV1; 10 bit, so that rounding stays below 8-bit steps)."""
     size = {"width": images.shape[2], "height": images.shape[1]}
     rgb = ColorTags(matrix=BT709, primaries=BT709, transfer=BT709, full_range=True)
-    spec = VideoSpec(**size, time_base=1 / rate, frame_rate=rate, sample_aspect_ratio=Fraction(1), color=rgb, bit_depth=10)
+    spec = VideoSpec(
+        **size, time_base=1 / rate, frame_rate=rate, sample_aspect_ratio=Fraction(1), color=rgb, bit_depth=10
+    )
     with VideoWriter(path, spec, EncodeConfig(codec="ffv1")) as writer:
         for index, image in enumerate(images):
             writer.write(image[..., :3].permute(2, 0, 1), index, 1)  # (H,W,C) -> (C,H,W)

@@ -1,6 +1,7 @@
 """Everything the nodes ask of ComfyUI: folders, memory, progress, cancelling. The only file that imports ``comfy``."""
 
 import hashlib
+import json
 import logging
 import os
 import time
@@ -10,6 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import comfy.cli_args
 import comfy.model_management
 import comfy.model_patcher
 import folder_paths
@@ -92,6 +94,14 @@ def fingerprint(path: Path, *settings: object) -> str:
     """A hash that changes with the file's size or time of change, or with the settings."""
     stat = path.stat()
     return hashlib.sha256(repr((str(path), stat.st_size, stat.st_mtime_ns, *settings)).encode()).hexdigest()
+
+
+def workflow_tags(hidden: Any) -> dict[str, str]:
+    """The prompt and the workflow as tags for a saved file; none if the server runs with ``--disable-metadata``."""
+    if comfy.cli_args.args.disable_metadata:
+        return {}
+    tags = {"prompt": hidden.prompt, **(hidden.extra_pnginfo or {})}
+    return {key: json.dumps(value) for key, value in tags.items() if value is not None}
 
 
 def loaded_restorer(name: str, config: RecurrentConfig) -> Restorer:

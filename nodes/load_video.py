@@ -55,7 +55,7 @@ class LoadVideo(io.ComfyNode):
                     tooltip="Seconds to take; 0 takes everything that follows.",
                 ),
             ],
-            outputs=[io.Video.Output(display_name="video", tooltip="The video; it stays a file until frames are needed.")],
+            outputs=[io.Video.Output(display_name="video", tooltip="A file until frames are needed.")],
         )
 
     @classmethod

@@ -1,12 +1,9 @@
 """Saving a video to the output folder."""
 
-import json
-from typing import Any
-
 from comfy_api.latest import Input, io, ui
 
 from ..core.transcode import save_video
-from .host import output_path
+from .host import output_path, workflow_tags
 from .video_file import as_source
 
 CONTAINERS = ("auto", "mp4", "mkv", "mov", "webm")
@@ -51,15 +48,6 @@ class SaveVideo(io.ComfyNode):
         source = as_source(video)
         suffix = source.path.suffix if container == "auto" else f".{container}"
         path, subfolder = output_path(filename_prefix, video.get_dimensions(), suffix)
-        save_video(source, path, metadata=_workflow(cls.hidden))
+        save_video(source, path, metadata=workflow_tags(cls.hidden))
         saved = ui.SavedResult(path.name, subfolder, io.FolderType.output)
         return io.NodeOutput(ui=ui.PreviewVideo([saved]))
-
-
-def _workflow(hidden: Any) -> dict[str, str]:
-    from comfy.cli_args import args
-
-    if args.disable_metadata:
-        return {}
-    tags = {"prompt": hidden.prompt, **(hidden.extra_pnginfo or {})}
-    return {key: json.dumps(value) for key, value in tags.items() if value is not None}

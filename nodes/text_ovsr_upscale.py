@@ -37,7 +37,7 @@ class TextOVSRUpscale(io.ComfyNode):
                 *_result(),
                 *_running(),
             ],
-            outputs=[_VIDEO_OR_IMAGES.Output(display_name="video", tooltip="The same kind as the input: video or images.")],
+            outputs=[_VIDEO_OR_IMAGES.Output(display_name="video", tooltip="The kind that came in.")],
             hidden=[io.Hidden.unique_id],
         )
 
@@ -82,7 +82,11 @@ def _guidance() -> list[io.Input]:
 def _result() -> list[io.Input]:
     return [
         io.Combo.Input(
-            "scale", options=["4", "2"], default="4", optional=True, tooltip="Times larger; 2 averages the result of 4."
+            "scale",
+            options=["4", "2"],
+            default="4",
+            optional=True,
+            tooltip="Times larger; 2 averages the result of 4.",
         ),
         io.Int.Input(
             "target_height",
@@ -131,7 +135,12 @@ def _running() -> list[io.Input]:
             "cleans once; try 5 for very noisy footage.",
         ),
         io.Int.Input(
-            "window", default=RecurrentConfig.window, min=0, max=512, optional=True, tooltip="Frames a window; 0 is automatic."
+            "window",
+            default=RecurrentConfig.window,
+            min=0,
+            max=512,
+            optional=True,
+            tooltip="Frames a window; 0 is automatic.",
         ),
         io.Int.Input(
             "look_ahead",

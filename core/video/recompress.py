@@ -1,10 +1,12 @@
 """A clip through a real video encoder and back, in memory: the compression part of synthetic degradations."""
 
 import io
+from typing import cast
 
 import av
 import numpy as np
 import torch
+from av.video.stream import VideoStream
 from torch import Tensor
 
 from ..errors import EncoderError
@@ -33,7 +35,7 @@ def recompress(clip: Tensor, codec: str, *, crf: float | None = None, bits_per_p
     buffer = io.BytesIO()
     _encode(buffer, frames, codec, crf, bits_per_pixel)
     buffer.seek(0)
-    with av.open(buffer) as container:
+    with av.open(buffer, "r") as container:
         decoded = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
     if len(decoded) != t:
         raise EncoderError(f"Expected {t} frames back from {codec}, got {len(decoded)}; try another codec.")
@@ -46,7 +48,7 @@ def _encode(
 ) -> None:
     try:
         container = av.open(buffer, "w", format="matroska")
-        stream = container.add_stream(codec, rate=_FRAME_RATE)
+        stream = cast(VideoStream, container.add_stream(codec, rate=_FRAME_RATE))
     except (av.error.FFmpegError, ValueError) as error:
         raise EncoderError(f"Expected an encoder this FFmpeg has, got {codec!r}: {error}.") from error
     with container:
