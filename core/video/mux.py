@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import av
-from av.audio.stream import AudioStream
 from av.container import Container, InputContainer, OutputContainer
 from av.format import Flags
 from av.stream import AttachmentStream, Disposition, Stream
@@ -27,10 +26,9 @@ from .tracks import (
     TextTrack,
     Track,
     Window,
-    can_hold,
     describe,
+    fits,
     flush_all,
-    is_text,
     keep_labels,
     packet_span,
     shift_packet,
@@ -209,19 +207,16 @@ class _Job:
         if stream.type not in ("audio", "subtitle"):
             self.report.dropped.append(f"{name}: only one picture, sound and subtitles are kept.")
             return None
-        if can_hold(self.container, stream):
+        if stream.codec_context is not None and fits(self.container, lambda out: CopyTrack(out, stream, window)):
             self.report.copied.append(name)
             return CopyTrack(output, stream, window)
-        converted: AudioTrack | TextTrack | None = None
-        if stream.codec_context is not None and stream.type == "audio":
-            converted = AudioTrack(output, cast(AudioStream, stream), window)
-        elif is_text(stream):
-            converted = TextTrack(output, stream, window)
-        if converted is None:
-            self.report.dropped.append(f"{name}: {self.container} cannot hold it; write .mkv to keep it.")
-            return None
-        self.report.converted.append(f"{name}: converted to {converted.encoder}; write .mkv to keep it as it is.")
-        return converted
+        for kind in (AudioTrack, TextTrack):
+            if kind.accepts(stream) and fits(self.container, lambda out, kind=kind: kind(out, stream, window)):  # type: ignore[misc]
+                converted = kind(output, stream, window)
+                self.report.converted.append(f"{name}: converted to {converted.encoder}; write .mkv to keep it.")
+                return converted
+        self.report.dropped.append(f"{name}: {self.container} cannot hold it; write .mkv to keep it.")
+        return None
 
     def _add_attachment(self, output: OutputContainer, stream: Stream) -> None:
         name = describe(stream)
@@ -237,7 +232,7 @@ class _Job:
         self.report.copied.append(name)
 
     def _chapters(self, source: InputContainer) -> "list[Chapter]":
-        kept: "list[Chapter]" = []
+        kept: list[Chapter] = []
         for chapter in source.chapters():
             base = chapter["time_base"] or Fraction(1, 1000)
             begin, end = chapter["start"] * base, chapter["end"] * base

@@ -1,7 +1,7 @@
 """The streams that travel beside the picture: copied where the container can hold them, else converted or dropped."""
 
 import io
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Protocol, TypeAlias, cast
@@ -19,7 +19,7 @@ _AUDIO_ENCODERS = {"mp4": "aac", "mov": "aac", "matroska": "aac", "webm": "libop
 _TEXT_ENCODERS = {"mp4": "mov_text", "mov": "mov_text", "matroska": "subrip", "webm": "webvtt"}
 _TEXT_CODECS = {"subrip", "ass", "webvtt", "mov_text", "text"}
 _BITS_PER_CHANNEL = 96_000
-_OPUS_RATE = 48_000
+_COMMON_RATE = 48_000
 
 
 @dataclass(frozen=True)
@@ -57,13 +57,11 @@ class Track(Protocol):
         """Return what is left at the end."""
 
 
-def can_hold(container: str, stream: Stream) -> bool:
-    """Whether the muxer ``container`` takes ``stream`` as it is: its header is written to memory to find out."""
-    if stream.codec_context is None:
-        return False
+def fits(container: str, build: Callable[[OutputContainer], object]) -> bool:
+    """Whether the muxer ``container`` takes what ``build`` adds; a header is written to memory to find out."""
     try:
         with av.open(io.BytesIO(), "w", format=container) as trial:
-            trial.add_stream_from_template(stream, opaque=True)
+            build(trial)
             trial.start_encoding()
     except (av.error.FFmpegError, ValueError):
         return False
@@ -122,9 +120,11 @@ class CopyTrack:
 class AudioTrack:
     """Decodes audio and encodes it anew (AAC, or Opus for WebM)."""
 
-    def __init__(self, output: OutputContainer, source: AudioStream, window: Window) -> None:
+    def __init__(self, output: OutputContainer, source: Stream, window: Window) -> None:
+        assert isinstance(source, AudioStream)
         self.encoder = _AUDIO_ENCODERS[output.format.name]
-        rate = _OPUS_RATE if self.encoder == "libopus" else source.codec_context.sample_rate
+        rates = av.Codec(self.encoder, "w").audio_rates or []
+        rate = source.codec_context.sample_rate if source.codec_context.sample_rate in rates else _COMMON_RATE
         self._source, self._window = source, window
         self._stream = cast(AudioStream, output.add_stream(self.encoder, rate=rate))
         context: AudioCodecContext = self._stream.codec_context
@@ -132,6 +132,11 @@ class AudioTrack:
         context.bit_rate = _BITS_PER_CHANNEL * source.codec_context.channels
         context.open()
         keep_labels(source, self._stream)
+
+    @staticmethod
+    def accepts(source: Stream) -> bool:
+        """Whether ``source`` is sound that can be decoded."""
+        return isinstance(source, AudioStream) and source.codec_context is not None
 
     def feed(self, packet: AnyPacket) -> list[AnyPacket]:
         """Return the encoded packets that ``packet`` completes."""
@@ -171,6 +176,11 @@ class TextTrack:
         self._stream, self._encoder, self._window = stream, encoder, window
         keep_labels(source, stream)
 
+    @staticmethod
+    def accepts(source: Stream) -> bool:
+        """Whether ``source`` is text rather than pictures or sound."""
+        return source.codec_context is not None and source.codec_context.codec.canonical_name in _TEXT_CODECS
+
     def feed(self, packet: AnyPacket) -> list[AnyPacket]:
         """Return the encoded text of ``packet``, at its time and for its duration."""
         times = packet_span(packet)
@@ -190,11 +200,6 @@ class TextTrack:
     def flush(self) -> list[AnyPacket]:
         """Return nothing: no packet is kept back."""
         return []
-
-
-def is_text(stream: Stream) -> bool:
-    """Whether a subtitle stream is text rather than pictures."""
-    return stream.codec_context is not None and stream.codec_context.codec.canonical_name in _TEXT_CODECS
 
 
 def keep_labels(source: Stream, output: Stream) -> None:

@@ -2,6 +2,7 @@
 
 import logging
 import math
+import os
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -14,6 +15,7 @@ from torch import Tensor
 from ..config import EncodeConfig
 from ..errors import EncoderError, SettingError, ShapeError
 from .color import ColorTags, from_rgb, tag_frame
+from .source import silence_ffmpeg
 
 logger = logging.getLogger(__name__)
 
@@ -127,20 +129,23 @@ class VideoWriter:
     def __init__(self, path: Path, spec: VideoSpec, encode: EncodeConfig) -> None:
         self.path, self.spec = Path(path), spec
         encoder = check_encoding(self.path, encode)
+        silence_ffmpeg()
+        os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 prints a page to stderr otherwise
         self.pixel_format = choose_pixel_format(spec, encode)
         self.color = spec.color.for_encoding()
         self._last_pts: int | None = None
         suffix = self.path.suffix.lower()
+        if spec.sample_aspect_ratio != 1 and suffix in (".mkv", ".webm") and encode.codec not in ("h264", "hevc"):
+            logger.warning("%s in %s cannot say that pixels are not square; use mp4 or h264.", encode.codec, suffix)
         options = mp4_options(spec.time_base) if suffix in (".mp4", ".mov") else {}
-        try:
-            self._container = av.open(f"file:{self.path}", "w", format=CONTAINERS[suffix], container_options=options)
-        except av.error.FFmpegError as error:
-            raise EncoderError(
-                f"Expected to write {self.path}, got {error.strerror}; check folder and rights."
-            ) from error
+        self._container = av.open(f"file:{self.path}", "w", format=CONTAINERS[suffix], container_options=options)
         try:
             self._stream = self._add_stream(encoder, encode)
             self._container.start_encoding()
+        except OSError as error:
+            raise EncoderError(
+                f"Expected to write {self.path}, got {error.strerror}; check folder and rights."
+            ) from error
         except (av.error.FFmpegError, ValueError) as error:
             self._discard()
             raise EncoderError(

@@ -68,6 +68,7 @@ def make_clip(tmp_path: Path) -> Callable[[str, Clip], Path]:
             audio = output.add_stream(clip.audio, rate=48_000) if clip.audio else None
             if audio is not None:
                 audio.metadata["language"] = "fra"
+                audio.bit_rate = 96_000
             text = _text_stream(output, clip) if clip.subtitles else None
             if clip.attachment:
                 output.add_attachment("font.ttf", "application/x-truetype-font", b"not really a font")
