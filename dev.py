@@ -76,8 +76,9 @@ def demo(options):
     with comfy_server(environment.comfyui_python, environment.comfyui, base, log=base / "comfyui.log") as server:
         arguments = ["--address", server.address, "--clip", clip, "--workflow", WORKFLOW, "--output", options.output]
         client = subprocess.run([environment.python, "-m", "textovsr.tools.demo", *map(str, arguments)], cwd=ROOT)
-    if client.returncode:
-        print(f"ComfyUI's own log is {base / 'comfyui.log'}", file=sys.stderr)
+        if client.returncode:
+            print(*server.lines_about("custom_nodes/textovsr"), sep="\n", file=sys.stderr)
+            print(f"ComfyUI's own log is {server.log}", file=sys.stderr)
     return client.returncode
 
 

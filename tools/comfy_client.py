@@ -3,6 +3,7 @@
 Runs in the virtual environment: it needs the package ``websocket-client``.
 """
 
+import itertools
 import json
 import time
 import urllib.error
@@ -63,9 +64,18 @@ class PromptResult:
         shown = [value for output in self.outputs.values() for value in output.values() if isinstance(value, list)]
         return [item for value in shown for item in value if isinstance(item, dict) and "filename" in item]
 
-    def progress(self) -> list[tuple[float, float]]:
-        """Return the (value, maximum) pairs that were reported, in order."""
-        return [(e["data"]["value"], e["data"]["max"]) for e in self.events if e["type"] == "progress"]
+    def progress(self, node: str) -> list[tuple[float, float]]:
+        """Return the (value, maximum) pairs that the node with this number reported, in order, without repetitions."""
+        pairs = [pair for event in self.events for number, *pair in node_progress(event) if number == node]
+        return [(value, maximum) for (value, maximum), _ in itertools.groupby(pairs)]
+
+
+def node_progress(event: Event) -> list[tuple[str, float, float]]:
+    """Return (node, value, maximum) for every running node that a message tells about."""
+    if event["type"] != "progress_state":
+        return []
+    nodes = event["data"]["nodes"].items()
+    return [(node, state["value"], state["max"]) for node, state in nodes if state["state"] == "running"]
 
 
 class ComfyClient:

@@ -43,6 +43,10 @@ class ComfyServer:
         """Return what the server has printed; empty when it prints to the terminal."""
         return self.log.read_text("utf-8", "replace") if self.log else ""
 
+    def lines_about(self, words: str) -> list[str]:
+        """Return the lines of the log that hold some words; slashes count as backslashes."""
+        return [line for line in self.log_text().splitlines() if words in line.replace("\\", "/")]
+
     def wait(self) -> int:
         """Block until the server ends by itself."""
         return self.process.wait()

@@ -2,13 +2,14 @@
 
 import argparse
 import json
+import math
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
 from .before_after import before_after
-from .comfy_client import ComfyClient, Event, PromptResult
+from .comfy_client import ComfyClient, Event, PromptResult, node_progress
 from .errors import DevError
 
 LOADER = "OVSR_LoadVideo"
@@ -21,22 +22,27 @@ class ProgressLine:
         self.names = {number: node["class_type"].removeprefix("OVSR_") for number, node in prompt.items()}
         self.node = ""
         self.started = 0.0
-        self.shown = 0.0
+        self.shown = -math.inf
+        self.finished = False
 
     def __call__(self, event: Event) -> None:
         """Show one message of the websocket."""
         data = event["data"]
         if event["type"] == "executing" and data.get("node"):
             print(f"  {self.names.get(data['node'], data['node'])}")
-        elif event["type"] == "progress":
-            self.show(str(data.get("node")), float(data["value"]), float(data["max"]))
+        for node, value, maximum in node_progress(event):
+            if maximum > 1:  # every node counts to one when it knows nothing better
+                self.show(node, value, maximum)
 
     def show(self, node: str, value: float, maximum: float) -> None:
         """Print the state of one node: over the last line on a terminal, else a line every five seconds."""
         now = time.monotonic()
         if node != self.node:
-            self.node, self.started, self.shown = node, now, 0.0
+            self.node, self.started, self.shown, self.finished = node, now, -math.inf, False
         last = value >= maximum
+        if last and self.finished:
+            return
+        self.finished = last
         terminal = sys.stdout.isatty()
         if not last and now - self.shown < (0.2 if terminal else 5.0):
             return
