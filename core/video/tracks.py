@@ -20,6 +20,8 @@ _TEXT_ENCODERS = {"mp4": "mov_text", "mov": "mov_text", "matroska": "subrip", "w
 _TEXT_CODECS = {"subrip", "ass", "webvtt", "mov_text", "text"}
 _BITS_PER_CHANNEL = 96_000
 _COMMON_RATE = 48_000
+_JITTER = Fraction(5, 1000)
+_LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}
 
 
 @dataclass(frozen=True)
@@ -125,11 +127,12 @@ class AudioTrack:
         self.encoder = _AUDIO_ENCODERS[output.format.name]
         rates = av.Codec(self.encoder, "w").audio_rates or []
         rate = source.codec_context.sample_rate if source.codec_context.sample_rate in rates else _COMMON_RATE
-        self._source, self._window = source, window
+        self._source, self._window, self._next = source, window, Fraction(0)
         self._stream = cast(AudioStream, output.add_stream(self.encoder, rate=rate))
         context: AudioCodecContext = self._stream.codec_context
-        context.layout = source.codec_context.layout
-        context.bit_rate = _BITS_PER_CHANNEL * source.codec_context.channels
+        layout, channels = source.codec_context.layout.name, source.codec_context.channels
+        context.layout = _LAYOUTS.get(channels, layout) if "channels" in layout else layout  # "2 channels": not said
+        context.bit_rate = _BITS_PER_CHANNEL * channels
         context.open()
         keep_labels(source, self._stream)
 
@@ -146,12 +149,21 @@ class AudioTrack:
             return []  # a damaged packet is a short silence
         packets: list[AnyPacket] = []
         for frame in frames:
-            if frame.pts is None or frame.time_base is None:
-                packets += self._stream.encode(frame)
-            elif self._window.overlaps(frame.pts * frame.time_base, Fraction(frame.samples, frame.sample_rate)):
-                frame.pts -= round(self._window.origin / frame.time_base)
+            start = self._smooth(frame)
+            if self._window.overlaps(start, Fraction(frame.samples, frame.sample_rate)):
+                frame.time_base = Fraction(1, frame.sample_rate)
+                frame.pts = round((start - self._window.origin) * frame.sample_rate)
                 packets += self._stream.encode(frame)
         return packets
+
+    def _smooth(self, frame: av.AudioFrame) -> Fraction:
+        """Return the start of ``frame`` in seconds, without the jitter of containers that round to milliseconds."""
+        known = frame.pts is not None and frame.time_base is not None
+        start = Fraction(frame.pts or 0) * (frame.time_base or 1) if known else self._next
+        if abs(start - self._next) < _JITTER:
+            start = self._next
+        self._next = start + Fraction(frame.samples, frame.sample_rate)
+        return start
 
     def flush(self) -> list[AnyPacket]:
         """Return what decoder and encoder still hold."""

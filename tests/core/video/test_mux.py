@@ -113,7 +113,8 @@ def test_sound_is_converted_where_it_cannot_be_held(
         assert container.streams.audio[0].codec_context.codec.canonical_name == encoder
         decoded = sum(f.samples for f in container.decode(audio=0)) / container.streams.audio[0].rate
     assert decoded == pytest.approx(2.58, abs=0.08)
-    assert abs(packets(tmp_path / output, "audio")[0][0]) < 0.05
+    shift = packets(tmp_path / output, "audio")[0][0] - packets(path, "audio")[0][0]
+    assert abs(shift) < 0.07  # the encoders' own delays
 
 
 @pytest.mark.parametrize("output", ["b.mp4", "b.mkv"])
