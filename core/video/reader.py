@@ -84,7 +84,7 @@ class VideoReader:
 
     def __iter__(self) -> Iterator[Frame]:
         frames = self._read()
-        self._passes.append(frames)
+        self._passes = [p for p in self._passes if p.gi_frame is not None] + [frames]
         return frames
 
     def _read(self) -> Generator[Frame, None, None]:
@@ -143,7 +143,7 @@ class VideoReader:
 
     def _decode(self, container: InputContainer, seek_to: int | None = None) -> Iterator[av.VideoFrame]:
         stream = find_video_stream(container, self.path)
-        stream.thread_type, stream.thread_count = "AUTO", _THREADS
+        stream.thread_type, stream.thread_count = "SLICE", _THREADS  # frame threads lose good frames near damage
         if seek_to is not None:
             try:
                 container.seek(seek_to, stream=stream)

@@ -161,6 +161,7 @@ class VideoWriter:
         stream.codec_context.time_base = spec.time_base
         stream.time_base = spec.time_base
         stream.codec_context.sample_aspect_ratio = spec.sample_aspect_ratio
+        stream.thread_type = "AUTO"  # PyAV asks for slices, which cost x264 both speed and quality
         tag_frame(stream.codec_context, self.color)
         if encode.codec == "hevc" and self.path.suffix.lower() in (".mp4", ".mov"):
             stream.codec_context.codec_tag = "hvc1"  # what Apple's players ask for
