@@ -117,6 +117,14 @@ def mux(
             f"Expected an output named {', '.join(CONTAINERS)}, got {output}; choose one of these suffixes."
         )
     job = _Job(video, source, container, _time_window_of(source, start, duration), dict(metadata or {}))
+    report = _run_atomically(job, output)
+    for line in report.converted + report.dropped:
+        logger.warning("%s: %s", output, line)
+    return report
+
+
+def _run_atomically(job: "_Job", output: Path) -> MuxReport:
+    """Run ``job`` into a hidden file beside ``output`` and give it that name once it is complete."""
     partial = output.with_name(f".{output.stem}.{secrets.token_hex(4)}.part")
     try:
         report = job.run(partial)
@@ -127,8 +135,6 @@ def mux(
         ) from error
     finally:
         partial.unlink(missing_ok=True)
-    for line in report.converted + report.dropped:
-        logger.warning("%s: %s", output, line)
     return report
 
 

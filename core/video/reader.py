@@ -1,5 +1,6 @@
 """Reading the frames of a video, one at a time, exactly once, upright, in RGB."""
 
+import inspect
 import logging
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
@@ -84,7 +85,7 @@ class VideoReader:
 
     def __iter__(self) -> Iterator[Frame]:
         frames = self._read()
-        self._passes = [p for p in self._passes if p.gi_frame is not None] + [frames]
+        self._passes = [p for p in self._passes if inspect.getgeneratorstate(p) != inspect.GEN_CLOSED] + [frames]
         return frames
 
     def _read(self) -> Generator[Frame, None, None]:
@@ -100,7 +101,7 @@ class VideoReader:
         if not delivered:
             raise EmptyVideoError(
                 f"Expected frames in the chosen part of {self.path}, got none; "
-                f"choose a part that begins before {float(self.info.duration or 0):.3f} s."
+                f"choose a longer part, or one that begins before {float(self.info.duration or 0):.3f} s."
             )
 
     def _convert(self, frame: av.VideoFrame, pts: int) -> Frame:
