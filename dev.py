@@ -129,6 +129,7 @@ def main(arguments):
         print("dev.py: " + problem, file=sys.stderr)
         return 2
     options = parse(arguments)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # Ctrl-C counts even when started in the background
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that a server we started is stopped too
     from tools.errors import DevError
 
