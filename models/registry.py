@@ -15,6 +15,19 @@ from . import text_ovsr
 
 StateDict = dict[str, Tensor]
 
+_BROKEN_PICKLE = (
+    pickle.UnpicklingError,
+    RuntimeError,
+    EOFError,
+    OSError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+)
+"""What ``torch.load`` raises on a file that is cut short, holds code or is none of its own."""
+
 
 @dataclass(frozen=True)
 class Architecture:
@@ -87,9 +100,9 @@ def read_state_dict(path: Path) -> StateDict:
             with safe_open(path, framework="pt") as file:
                 return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a mapping
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
+    except (SafetensorError, *_BROKEN_PICKLE) as error:
         raise DamagedWeightsError(
-            f"Expected a whole checkpoint in {path} ({path.stat().st_size} bytes), got an error: {error}; "
+            f"Expected a whole checkpoint in {path} ({path.stat().st_size} bytes), got an error: {_reason(error)}; "
             "it may be cut short or hold code: download it again, or convert it to safetensors."
         ) from error
     state_dict = checkpoint.get("state_dict", checkpoint) if isinstance(checkpoint, Mapping) else {}
@@ -112,6 +125,13 @@ def save_weights(state_dict: Mapping[str, Tensor], path: Path, metadata: Mapping
     partial.replace(path)
 
 
+def _reason(error: Exception) -> str:
+    """The line that says what is wrong; torch wraps it in advice to switch its safety off."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    line = next((line for line in lines if line.startswith("WeightsUnpickler error")), lines[0])
+    return line.partition(" Please use")[0]
+
+
 def _strip(state_dict: StateDict, prefix: str, architecture: Architecture) -> StateDict:
     chosen = {key[len(prefix) :]: value for key, value in state_dict.items() if key.startswith(prefix)}
     return {key: value for key, value in chosen.items() if not key.endswith(architecture.ignored or ("\0",))}
@@ -122,7 +142,7 @@ def _load(architecture: Architecture, state_dict: StateDict, name: str) -> nn.Mo
     try:
         network = architecture.build(floats)
         network.load_state_dict(floats, strict=True)
-    except (KeyError, RuntimeError) as error:
+    except (LookupError, ValueError, ZeroDivisionError, RuntimeError) as error:
         raise UnknownCheckpointError(
             f"Expected a whole {architecture.name} checkpoint, got {name}, which does not fit: {error}; "
             "it may be from another version or cut short: download it again."
