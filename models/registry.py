@@ -1,6 +1,7 @@
 """From a file of weights to a network: recognise it by its keys, build it, load it strictly."""
 
 import pickle
+import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ _BROKEN_PICKLE = (
     TypeError,
     AttributeError,
     AssertionError,
+    struct.error,
 )
 """What ``torch.load`` raises on a file that is cut short, holds code or is none of its own."""
 

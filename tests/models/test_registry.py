@@ -117,6 +117,7 @@ def test_a_truncated_file_is_named(tmp_path: Path, suffix: str, share: float) ->
         load_network(path)
 
 
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol:UserWarning")
 @settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(content=st.binary(max_size=200), suffix=st.sampled_from([".safetensors", ".pth", ".ckpt"]))
 def test_rubbish_is_refused(tmp_path: Path, content: bytes, suffix: str) -> None:
