@@ -64,21 +64,30 @@ def lint(environment, command):
 
 def demo(options):
     """Upscale one clip in a real, headless ComfyUI; the result and a picture go to demo_output/."""
-    from tools.comfy_server import comfy_server, prepare_base
+    from tools.comfy_server import comfy_server, prepare_base, remove_base
     from tools.environment import set_up
 
     clip = Path(options.input).resolve()
     if not clip.is_file():
         raise SystemExit(f"Expected a video file, got {options.input}; there is no such file.")
     environment = set_up(ROOT)
-    base = prepare_base(ROOT / ".textovsr" / "demo", ROOT, [clip], fresh=True)
+    base = prepare_base(ROOT / ".textovsr" / f"demo-{os.getpid()}", ROOT, [clip])
     print("Starting ComfyUI ...", flush=True)
-    with comfy_server(environment.comfyui_python, environment.comfyui, base, log=base / "comfyui.log") as server:
-        arguments = ["--address", server.address, "--clip", clip, "--workflow", WORKFLOW, "--output", options.output]
-        client = subprocess.run([environment.python, "-m", "textovsr.tools.demo", *map(str, arguments)], cwd=ROOT)
-        if client.returncode:
-            print(*server.lines_about("custom_nodes/textovsr"), sep="\n", file=sys.stderr)
-            print(f"ComfyUI's own log is {server.log}", file=sys.stderr)
+    try:
+        log = ROOT / ".textovsr" / "demo.log"
+        with comfy_server(environment.comfyui_python, environment.comfyui, base, log=log) as server:
+            return run_demo(environment, server, clip, options.output)
+    finally:
+        remove_base(base)
+
+
+def run_demo(environment, server, clip, output):
+    """Let the client in the virtual environment do the work; when it fails, add what the server knows."""
+    arguments = ["--address", server.address, "--clip", clip, "--workflow", WORKFLOW, "--output", output]
+    client = subprocess.run([environment.python, "-m", "textovsr.tools.demo", *map(str, arguments)], cwd=ROOT)
+    if client.returncode:
+        print(*server.lines_about("custom_nodes/textovsr"), sep="\n", file=sys.stderr)
+        print(f"ComfyUI's own log is {server.log}", file=sys.stderr)
     return client.returncode
 
 

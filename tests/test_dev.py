@@ -188,14 +188,16 @@ def test_only_comfyui_is_unpacked(tmp_path: Path) -> None:
     assert not (tmp_path / "ComfyUI" / "extra_model_paths.yaml").exists()
 
 
-def test_a_fresh_base_never_deletes_the_pack_it_links_to(tmp_path: Path) -> None:
+def test_removing_a_base_never_deletes_the_pack_it_links_to(tmp_path: Path) -> None:
     pack, base = tmp_path / "pack", tmp_path / "base"
     pack.mkdir()
     (pack / "kept.txt").touch()
     for _ in range(2):
-        comfy_server.prepare_base(base, pack, [], fresh=True)
-    assert (pack / "kept.txt").exists()
+        comfy_server.prepare_base(base, pack, [])
     assert (base / "custom_nodes" / "textovsr" / "kept.txt").exists()
+    comfy_server.remove_base(base)
+    assert not base.exists()
+    assert (pack / "kept.txt").exists()
 
 
 def test_a_taken_port_is_passed_over() -> None:

@@ -52,10 +52,8 @@ class ComfyServer:
         return self.process.wait()
 
 
-def prepare_base(base: Path, pack: Path, clips: Iterable[Path], fresh: bool = False) -> Path:
+def prepare_base(base: Path, pack: Path, clips: Iterable[Path]) -> Path:
     """Make a base directory for ComfyUI with ``pack`` in custom_nodes and ``clips`` in input; return it."""
-    if fresh and base.exists():
-        shutil.rmtree(unlink_pack(base))
     for folder in FOLDERS:
         (base / folder).mkdir(parents=True, exist_ok=True)
     link_folder(pack, base / "custom_nodes" / "textovsr")
@@ -67,14 +65,14 @@ def prepare_base(base: Path, pack: Path, clips: Iterable[Path], fresh: bool = Fa
     return base
 
 
-def unlink_pack(base: Path) -> Path:
-    """Take the link to the pack away, so that deleting ``base`` can never reach through it."""
+def remove_base(base: Path) -> None:
+    """Delete a base directory; the link to the pack goes first, so that nothing is deleted through it."""
     link = base / "custom_nodes" / "textovsr"
     if link.is_symlink():
         link.unlink()
     elif link.exists() and link.resolve() != link.absolute():
         link.rmdir()  # a junction
-    return base
+    shutil.rmtree(base)
 
 
 def link_folder(target: Path, link: Path) -> None:
