@@ -36,7 +36,7 @@ SHIPPED = (
     Shipped(
         name="textovsr-lite",
         file="textovsr-lite.safetensors",
-        sha256="",
+        sha256="1c53d5ebcf7536ef97fcb59f4dcc306ac4c5387985d03c61fd06f89ce9b3109d",
         licence="Apache-2.0",
         purpose="32 channels: quick on a CPU.",
     ),

@@ -33,8 +33,8 @@ class LoadVideo(io.ComfyNode):
                     "path",
                     default="",
                     optional=True,
-                    tooltip="Instead of an upload: the path of a video in ComfyUI's input, output or temp folder, or in "
-                    "a folder named in the server's environment variable TEXTOVSR_PATHS.",
+                    tooltip="Instead of an upload: the path of a video in ComfyUI's input, output or temp folder, or "
+                    "in a folder named in the server's environment variable TEXTOVSR_PATHS.",
                 ),
                 io.Float.Input(
                     "start",

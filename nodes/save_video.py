@@ -19,8 +19,8 @@ class SaveVideo(io.ComfyNode):
             node_id="OVSR_SaveVideo",
             display_name="Save Video (TextOVSR)",
             category="TextOVSR/video",
-            description="Writes a video to ComfyUI's output folder, by copying wherever that is exact: no second loss of "
-            "quality, with sound, subtitles and exact times. The workflow is stored in the file.",
+            description="Writes a video to ComfyUI's output folder, by copying wherever that is exact: no second loss "
+            "of quality, with sound, subtitles and exact times. The workflow is stored in the file.",
             inputs=[
                 io.Video.Input("video", tooltip="The video to save."),
                 io.String.Input(
