@@ -200,6 +200,19 @@ def test_removing_a_base_never_deletes_the_pack_it_links_to(tmp_path: Path) -> N
     assert (pack / "kept.txt").exists()
 
 
+def test_a_clip_in_the_base_is_a_copy(tmp_path: Path, webcam_clip: Path) -> None:
+    base = comfy_server.prepare_base(tmp_path / "base", tmp_path, [webcam_clip])
+    assert not (base / "input" / webcam_clip.name).samefile(webcam_clip)
+
+
+def test_a_large_clip_takes_no_room_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, webcam_clip: Path) -> None:
+    monkeypatch.setattr(comfy_server, "LARGEST_COPY", 0)
+    large = tmp_path / "large.avi"
+    large.write_bytes(webcam_clip.read_bytes())
+    comfy_server.put_file(large, tmp_path / "again.avi")
+    assert (tmp_path / "again.avi").samefile(large)
+
+
 def test_a_taken_port_is_passed_over() -> None:
     with contextlib.ExitStack() as stack:
         taken = stack.enter_context(listening())

@@ -22,6 +22,7 @@ from .errors import DevError
 HOST = "127.0.0.1"
 START_SECONDS = 240.0
 STOP_SECONDS = 10.0
+LARGEST_COPY = 256 * 1024**2
 FOLDERS = ("custom_nodes", "input", "output", "user/default", "models", "temp")
 NOT_THE_PACK = (".*", "__pycache__", "*.egg-info", "build", "dist", "demo_output", "tests")
 SETTINGS = {"Comfy.TutorialCompleted": True, "Comfy.InstalledVersion": "1.32.9"}
@@ -93,12 +94,13 @@ def link_folder(target: Path, link: Path) -> None:
 
 
 def put_file(source: Path, target: Path) -> None:
-    """Put a file somewhere without using its size twice where the disk allows it."""
+    """Copy a file; a large one becomes a second name for the same data where the disk allows it."""
     target.unlink(missing_ok=True)
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)
+    if source.stat().st_size > LARGEST_COPY:
+        with contextlib.suppress(OSError):
+            os.link(source, target)
+            return
+    shutil.copyfile(source, target)
 
 
 def free_port(first: int = 0) -> int:
