@@ -43,7 +43,7 @@ def test_adain_of_a_flat_frame_is_the_mean_of_the_source() -> None:
     found = fix_color(torch.full((3, 32, 32), 0.7), source, "adain")
     assert found.isfinite().all()
     torch.testing.assert_close(
-        found.mean(dim=(1, 2)), enlarged(source, found.shape).mean(dim=(1, 2)), rtol=0, atol=1e-3
+        found.mean(dim=(1, 2)), enlarged(source, found.shape).mean(dim=(1, 2)), rtol=0, atol=0.01
     )
 
 

@@ -31,6 +31,7 @@ def test_a_cpu_offers_half_of_what_is_available() -> None:
 
 
 @pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA here")
 def test_a_gpu_offers_less_than_is_free() -> None:
     free = torch.cuda.mem_get_info()[0]
     assert 0.5 * free < memory_budget(torch.device("cuda")) < free
