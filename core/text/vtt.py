@@ -7,6 +7,9 @@ from ..errors import SettingError
 
 _TIMING = re.compile(r"^((?:\d+:)?\d{2}:\d{2}\.\d{3})\s+-->\s+((?:\d+:)?\d{2}:\d{2}\.\d{3})(?:\s.*)?$")
 
+_ROUNDING = 0.0005
+"""Seconds: WebVTT counts milliseconds, so a cue that is meant to start at a frame may be written half of one later."""
+
 
 @dataclass(frozen=True)
 class Cue:
@@ -25,7 +28,7 @@ class TimedText:
 
     def at(self, seconds: float) -> str:
         """The text at a time; empty before the first cue."""
-        started = [cue for cue in self.cues if cue.start <= seconds]
+        started = [cue for cue in self.cues if cue.start <= seconds + _ROUNDING]
         return started[-1].text if started else ""
 
 
