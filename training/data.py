@@ -202,8 +202,8 @@ def _film_clips(path: Path, config: ClipConfig, count: int) -> list[Tensor]:
     with VideoReader(path) as reader:
         length = float(reader.info.duration or 0)
     clips = []
-    for start in np.linspace(0.02 * length, 0.97 * length, count):
-        seconds = (config.frames + 2) / 24
+    seconds = (config.frames + 2) / 24
+    for start in np.linspace(0.02 * length, max(min(0.97 * length, length - seconds), 0), count):
         with VideoReader(path, start=float(start), duration=seconds) as reader:
             frames = [frame.image for frame in reader][: config.frames]
         if len(frames) < config.frames:
