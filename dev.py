@@ -19,7 +19,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
 OLDEST_PYTHON = (3, 10)
-EXAMPLE_CLIP = ROOT / "examples" / "webcam.avi"
+EXAMPLE_CLIP = ROOT / "examples" / "phone.mp4"
 WORKFLOW = ROOT / "workflows" / "api" / "upscale_clip.json"
 CANVAS_PORT = 8188
 LINTERS = (["ruff", "check", "."], ["mypy"], ["lint-imports"])

@@ -209,7 +209,7 @@ def _describe(path: Path, container: InputContainer, stream: VideoStream, frame:
         time_base=time_base,
         start_time=(frame.pts or 0) * time_base,
         duration=duration,
-        frames=stream.frames or (round(duration * rate) if duration else None),
+        frames=_count(container, stream) or (round(duration * rate) if duration else None),
         pixel_format=frame.format.name,
         bit_depth=max(8, *(c.bits for c in frame.format.components)),
         color=read_tags(frame, stream.codec_context.codec.canonical_name),
@@ -219,6 +219,13 @@ def _describe(path: Path, container: InputContainer, stream: VideoStream, frame:
         chapters=len(container.chapters()),
         metadata=dict(container.metadata),
     )
+
+
+def _count(container: InputContainer, stream: VideoStream) -> int:
+    """The frames that the container counts, else 0. AVI's header counts empty places too, its index does not."""
+    if container.format.name == "avi":
+        return sum(entry.size > 0 for entry in stream.index_entries)
+    return stream.frames
 
 
 def _duration(container: InputContainer, stream: VideoStream, time_base: Fraction) -> Fraction | None:

@@ -208,7 +208,8 @@ def test_cancelling_stops_within_a_frame_and_leaves_nothing(
             client.interrupt()
 
     folder = server.base / "temp" / "textovsr"
-    before = set(folder.iterdir()) if folder.exists() else set()
+    folder.mkdir(parents=True, exist_ok=True)
+    before = set(folder.iterdir())
     result = client.run(journey(phone_clip.name, "textovsr-lite"), on_event=cancel)
     assert result.status == "interrupted"
     assert time.monotonic() - when[0] < 10

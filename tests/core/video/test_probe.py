@@ -127,3 +127,7 @@ def write_sound(path: Path, *, cover: bool) -> None:
             output.mux(picture.encode(None))
         output.mux(audio.encode(frame))
         output.mux(audio.encode(None))
+
+
+def test_empty_places_of_an_avi_are_no_frames(webcam_clip: Path) -> None:
+    assert probe(webcam_clip).frames == 16
