@@ -1,0 +1,58 @@
+"""Turn a training run's weights into a file that ships: a model card in its header, and its SHA-256 for the catalogue.
+
+``python -m textovsr.training.release RUN/weights.safetensors textovsr-lite --metrics metrics.json --hardware "2 CPU cores"
+--hours 1.5`` writes ``models/weights/textovsr-lite.safetensors``; ``benchmarks/quality.py --json`` makes the metrics.
+"""
+
+import argparse
+import hashlib
+import json
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..models.catalog import FOLDER
+from ..models.registry import read_metadata, read_state_dict, save_weights
+
+log = logging.getLogger(__name__)
+
+DATA = (
+    "41 freely licensed photographs, animated, and 120 clips of Big Buck Bunny at half its size; every one with origin and "
+    "licence in NOTICE and training/sources.py. SPyNet initialised from BasicVSR_REDS4 (Apache-2.0)."
+)
+
+
+def release(weights: Path, name: str, card: dict[str, str]) -> Path:
+    """Write the shipped file; returns it.
+
+    Args:
+        weights: what ``stage1.train`` returned, its recipe in the header.
+        name: what users choose.
+        card: hardware, hours and metrics (JSON), by those names.
+    """
+    recipe = read_metadata(weights)["recipe"]
+    target = FOLDER / f"{name}.safetensors"
+    header = {"format": "pt", "name": name, "licence": "Apache-2.0", "data": DATA, "recipe": recipe, **card}
+    save_weights(read_state_dict(weights), target, header)
+    log.info("%s\nSHA-256 %s", target, hashlib.sha256(target.read_bytes()).hexdigest())
+    return target
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Read the command line and release."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("weights", type=Path)
+    parser.add_argument("name")
+    parser.add_argument("--metrics", type=Path, required=True)
+    parser.add_argument("--hardware", required=True)
+    parser.add_argument("--hours", required=True)
+    options = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    metrics = json.dumps(json.loads(options.metrics.read_text("utf-8")))
+    release(options.weights, options.name, {"metrics": metrics, "hardware": options.hardware, "hours": options.hours})
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
