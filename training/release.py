@@ -18,7 +18,7 @@ from ..models.registry import read_metadata, read_state_dict, save_weights
 log = logging.getLogger(__name__)
 
 DATA = (
-    "41 freely licensed photographs, animated, and 120 clips of Big Buck Bunny at half its size; every one with origin and "
+    "50 freely licensed pictures, animated, and 108 clips of Big Buck Bunny at half its size; every one with origin and "
     "licence in NOTICE and training/sources.py. SPyNet initialised from BasicVSR_REDS4 (Apache-2.0)."
 )
 
