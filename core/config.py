@@ -31,7 +31,7 @@ class EncodeConfig:
     bit_depth: Literal[0, 8, 10] = 0
 
 
-WINDOW = 24
+WINDOW = 8
 """Frames a window of the recurrent network yields, memory permitting."""
 
 LOOK_AHEAD = 8
