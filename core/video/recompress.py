@@ -58,7 +58,7 @@ def _encode(
         stream.height, stream.width = frames.shape[1:3]
         stream.pix_fmt = "yuv420p"
         stream.thread_count = 1
-        options = dict(_X264) if codec == "libx264" else {}
+        options: dict[str, object] = dict(_X264) if codec == "libx264" else {}
         if crf is not None:
             options["crf"] = f"{crf:.2f}"
         else:
