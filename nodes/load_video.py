@@ -62,12 +62,14 @@ class LoadVideo(io.ComfyNode):
     def execute(cls, file: str, path: str = "", start: float = 0.0, duration: float = 0.0) -> io.NodeOutput:
         """Open the file and look at it once, so that a bad one is named here."""
         video = VideoFile(Source(resolve_video(path or file), start, duration or None))
-        assert video.info.width > 0
+        video.get_dimensions()
         return io.NodeOutput(video)
 
     @classmethod
-    def validate_inputs(cls, file: str, path: str = "") -> bool | str:
-        """Say before the run that a file is missing or out of bounds."""
+    def validate_inputs(cls, file: str | None, path: str | None = "") -> bool | str:
+        """Say before the run that a file is missing or out of bounds; a linked input is not known yet."""
+        if file is None or path is None:
+            return True
         try:
             chosen = resolve_video(path or file)
         except TextOVSRError as error:
