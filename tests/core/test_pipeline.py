@@ -54,7 +54,8 @@ class Enlarge:
 @pytest.fixture
 def video(tmp_path: Path) -> Path:
     """Five frames of 32x16, lossless, with irregular times."""
-    spec = VideoSpec(32, 16, Fraction(1, 25), Fraction(25), Fraction(1), ColorTags(BT709, BT709, BT709, full_range=False))
+    tags = ColorTags(BT709, BT709, BT709, full_range=False)
+    spec = VideoSpec(32, 16, Fraction(1, 25), Fraction(25), Fraction(1), tags)
     with VideoWriter(tmp_path / "in.mkv", spec, EncodeConfig(codec="ffv1")) as writer:
         for index, tick in enumerate(TICKS):
             writer.write(torch.full((3, 16, 32), 0.2 + 0.1 * index), tick, 1)
