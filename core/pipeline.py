@@ -4,6 +4,7 @@ Peak memory is that of one window, whatever the length of the video.
 """
 
 import logging
+import secrets
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -136,7 +137,7 @@ def restore_video(
         width, height = output_size(info.width, info.height, job.result)
         total = _estimate_frames(info.frames, info.frame_rate, info.duration, source)
         spec = spec_like(info, width, height)
-        partial = output.with_name(f".{output.stem}.video{output.suffix}")
+        partial = partial_beside(output)
         times: deque[Frame] = deque()
 
         def stamped() -> Iterator[tuple[Tensor, float]]:
@@ -187,6 +188,11 @@ def restore_frames(
         for image, item in zip(shot.restore(window, check), window.items, strict=False):
             fixed = fix_color(image, item.image, job.result.color_fix)
             yield _resize(fixed, (out_height, out_width)).clamp(0, 1)
+
+
+def partial_beside(output: Path) -> Path:
+    """A hidden name beside ``output`` for the picture alone; no two runs share one."""
+    return output.with_name(f".{output.stem}.{secrets.token_hex(4)}{output.suffix}")
 
 
 def spec_like(info: VideoInfo, width: int, height: int) -> VideoSpec:

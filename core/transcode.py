@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from .config import EncodeConfig
-from .pipeline import Source, spec_like
+from .pipeline import Source, partial_beside, spec_like
 from .video.mux import MuxReport, mux
 from .video.probe import probe
 from .video.reader import VideoReader
@@ -33,7 +33,7 @@ def save_video(
         return mux(source.path, source.path, output, metadata=metadata)
     encode = encode or EncodeConfig()
     check_encoding(output, encode)
-    partial = output.with_name(f".{output.stem}.video{output.suffix}")
+    partial = partial_beside(output)
     try:
         _encode(source, partial, encode)
         return mux(partial, source.path, output, start=source.start, duration=source.duration, metadata=metadata)

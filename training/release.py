@@ -1,7 +1,7 @@
 """Turn a training run's weights into a file that ships: a model card in its header, and its SHA-256 for the catalogue.
 
-``python -m textovsr.training.release RUN/weights.safetensors textovsr-lite --metrics metrics.json --hardware "2 CPU cores"
---hours 1.5`` writes ``models/weights/textovsr-lite.safetensors``; ``benchmarks/quality.py --json`` makes the metrics.
+``python -m textovsr.training.release RUN/weights.safetensors textovsr-lite --metrics metrics.json --hardware CPU --hours 1``
+writes ``models/weights/textovsr-lite.safetensors``; ``benchmarks/quality.py --json`` makes the metrics.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from ..models.registry import read_metadata, read_state_dict, save_weights
 log = logging.getLogger(__name__)
 
 DATA = (
-    "50 freely licensed pictures, animated, and 108 clips of Big Buck Bunny at half its size; every one with origin and "
+    "50 freely licensed pictures, animated, and 108 clips of Big Buck Bunny at half its size; each with origin and "
     "licence in NOTICE and training/sources.py. SPyNet initialised from BasicVSR_REDS4 (Apache-2.0)."
 )
 
