@@ -36,7 +36,7 @@ SHIPPED = (
     Shipped(
         name="textovsr-lite",
         file="textovsr-lite.safetensors",
-        sha256="1c53d5ebcf7536ef97fcb59f4dcc306ac4c5387985d03c61fd06f89ce9b3109d",
+        sha256="2e01df07a77a8d58561131a6e70a8929e7e6ee030c8650c050febf8d01ec69dc",
         licence="Apache-2.0",
         purpose="32 channels: quick on a CPU.",
     ),

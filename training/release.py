@@ -1,6 +1,6 @@
 """Turn a training run's weights into a file that ships: a model card in its header, and its SHA-256 for the catalogue.
 
-``python -m textovsr.training.release RUN/weights.safetensors textovsr-lite --metrics metrics.json --hardware CPU --hours 1``
+``python -m textovsr.training.release RUN/weights.safetensors NAME --metrics metrics.json --hardware CPU --hours 1``
 writes ``models/weights/textovsr-lite.safetensors``; ``benchmarks/quality.py --json`` makes the metrics.
 """
 

@@ -173,5 +173,5 @@ def _save(
     partial = config.output / "state.partial"
     torch.save(state, partial)
     partial.replace(config.output / "state.pt")
-    recipe = json.dumps({**asdict(config), "step": step, "loss": loss}, default=str)
+    recipe = json.dumps({**asdict(config), "step": step, "loss": loss}, default=lambda path: path.name)
     save_weights(average.state_dict(), config.output / "weights.safetensors", {"recipe": recipe})
