@@ -40,8 +40,11 @@ LOOK_AHEAD = 8
 FADE = 4
 """Frames over which the backward features of a new window are faded in."""
 
-TILE = 256
-"""Largest tile in LR pixels; larger ones are not faster."""
+TILE = {"cpu": 64, "cuda": 512, "mps": 512}
+"""The quickest side of a reconstruction tile in LR pixels: on a CPU one that stays in its cache."""
+
+SMALLEST_TILE = 64
+"""No automatic tile is smaller."""
 
 
 @dataclass(frozen=True)

@@ -15,12 +15,12 @@ from torch import Tensor
 
 from ...models.text_ovsr import MAX_CLEANING_PASSES, MIN_SIDE, TextOVSR
 from ...models.warp import warp
-from ..config import SCALE, RecurrentConfig
+from ..config import SCALE, TILE, RecurrentConfig
 from ..restorer import PromptedFrame
 from ..text.encode import tokenize
 from ..tiles import Check, apply_tiled
 from ..windows import Window, WindowPlan
-from .memory import plan_memory
+from .memory import MemoryPlan, plan_memory
 
 _RECONSTRUCT_HALO = 4
 """LR pixels: 1 + 1/2 + 1/4 + 1/4 of the four 3x3 convolutions, 1 of the bilinear base, rounded up."""
@@ -57,12 +57,15 @@ class TextOVSRRestorer:
 
     def plan(self, height: int, width: int) -> WindowPlan:
         """Window and look-ahead: as configured, or as many as fit the memory."""
-        return plan_memory(self.network.config.channels, (height, width), self.memory, self.config).windows
+        return self._plan(height, width).windows
 
     def open_shot(self, height: int, width: int) -> "TextOVSRShot":
-        """Start a shot; its tile is as configured, or what fits the memory."""
-        tile = plan_memory(self.network.config.channels, (height, width), self.memory, self.config).tile
-        return TextOVSRShot(self, (height, width), tile)
+        """Start a shot; its tiles are as configured, or what is quickest and fits the memory."""
+        return TextOVSRShot(self, (height, width), self._plan(height, width))
+
+    def _plan(self, height: int, width: int) -> MemoryPlan:
+        best_tile = TILE.get(self.device.type, TILE["cpu"])
+        return plan_memory(self.network.config.channels, (height, width), self.memory, self.config, best_tile)
 
     def text(self, prompt: str) -> Tensor:
         """The projected embedding (1,77,C) of a prompt, computed once."""
@@ -85,11 +88,12 @@ class _Prepared:
 class TextOVSRShot:
     """One shot: the carried state and the frames prepared ahead."""
 
-    def __init__(self, restorer: TextOVSRRestorer, size: tuple[int, int], tile: int) -> None:
+    def __init__(self, restorer: TextOVSRRestorer, size: tuple[int, int], plan: MemoryPlan) -> None:
         self._restorer = restorer
         self._net = restorer.network
         self._size = size
-        self._tile = tile
+        self._tile = plan.tile
+        self._feature_tile = plan.feature_tile
         self._passes = 0
         self._prepared: list[_Prepared] = []
         self._previous: tuple[_Prepared, Tensor] | None = None
@@ -142,7 +146,7 @@ class TextOVSRShot:
     def _clean(self, image: Tensor, passes: int, check: Check) -> Tensor:
         halo = 2 * self._net.config.cleaning_blocks + 2
         for _ in range(passes):
-            image = image + apply_tiled(self._net.image_cleaning, image, self._tile, halo, check)
+            image = image + apply_tiled(self._net.image_cleaning, image, self._feature_tile, halo, check)
         return image
 
     def _backward(self, check: Check) -> list[Tensor]:
@@ -170,7 +174,7 @@ class TextOVSRShot:
         """One step of the recurrence (see ``models.text_ovsr.propagate``), its convolutions tile by tile."""
         warped = torch.zeros_like(frame.features) if state is None or flow is None else warp(state, flow)
         halo = 2 * self._net.config.blocks + 1
-        return apply_tiled(blocks, torch.cat([frame.features, warped], dim=1), self._tile, halo, check)
+        return apply_tiled(blocks, torch.cat([frame.features, warped], dim=1), self._feature_tile, halo, check)
 
     def _reconstruct(self, stacked: Tensor) -> Tensor:
         c = self._net.config.channels
