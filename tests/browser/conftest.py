@@ -24,7 +24,7 @@ SLOW = 120_000
 """Milliseconds that a busy machine may take."""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def server(
     comfyui: Path, root: Path, phone_clip: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ComfyServer]:
@@ -34,7 +34,7 @@ def server(
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(chromium: str) -> Iterator[Browser]:
     """One Chromium for all tests."""
     with sync_playwright() as playwright:
