@@ -30,6 +30,7 @@ def load(file: Path) -> dict[str, Any]:
 @pytest.mark.parametrize("file", WORKFLOWS, ids=lambda file: file.stem)
 def test_the_two_forms_of_a_workflow_say_the_same(file: Path, canvas: Page, complaints: list[str]) -> None:
     prompt = open_workflow(canvas, file)
+    expect(canvas.get_by_text("Invalid workflow")).to_have_count(0)
     known = canvas.evaluate("async () => (await fetch('/object_info')).json()")
     api = load(file.parent / "api" / file.name)
     assert {n: node["class_type"] for n, node in prompt.items()} == {n: node["class_type"] for n, node in api.items()}
