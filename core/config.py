@@ -6,6 +6,8 @@ from typing import Literal
 ColorFix = Literal["none", "adain", "wavelet"]
 VideoCodec = Literal["h264", "hevc", "av1", "prores", "ffv1"]
 
+Deinterlace = Literal["auto", "on", "off"]
+
 SUFFIX: dict[VideoCodec, str] = {"h264": ".mp4", "hevc": ".mp4", "av1": ".mp4", "prores": ".mov", "ffv1": ".mkv"}
 """The container each codec is put in unless the user names one."""
 
@@ -46,6 +48,9 @@ TILE = {"cpu": 64, "cuda": 512, "mps": 512}
 SMALLEST_TILE = 64
 """No automatic tile is smaller."""
 
+LEAST_TILE = 16
+"""Nor is one that was halved because memory ran out."""
+
 
 @dataclass(frozen=True)
 class RecurrentConfig:
@@ -80,3 +85,16 @@ class ResultConfig:
     scale: Literal[2, 4] = 4
     height: int = 0
     color_fix: ColorFix = "none"
+
+
+CUT_THRESHOLD = 0.3
+"""See ``video.cuts.mark_cuts``."""
+
+SEGMENT_FRAMES = (16, 128)
+"""Least and most frames of a segment; a crash loses at most one."""
+
+SEGMENT_PIXELS = 120_000_000
+"""Pixels of the result in a segment, within those limits."""
+
+QUEUE = 4
+"""Frames that may wait between two stages of the pipeline."""

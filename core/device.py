@@ -1,5 +1,7 @@
 """Where to compute, and how much memory may be used there."""
 
+import gc
+
 import psutil
 import torch
 
@@ -11,6 +13,9 @@ _CPU_SHARE = 0.5
 
 _GPU_SHARE = 0.8
 """Of the memory that is free now; the rest is for the libraries' work space and for fragments."""
+
+_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "could not allocate", "bad_alloc")
+"""What PyTorch, cuDNN and oneDNN say in a plain RuntimeError."""
 
 
 def pick_device(name: str) -> torch.device:
@@ -37,3 +42,18 @@ def memory_budget(device: torch.device) -> int:
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0] * _GPU_SHARE)
     return int(psutil.virtual_memory().available * _CPU_SHARE)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error means that memory ran out, on the GPU or the CPU."""
+    if isinstance(error, MemoryError | torch.cuda.OutOfMemoryError):
+        return True
+    words = str(error).lower()
+    return isinstance(error, RuntimeError) and any(sign in words for sign in _OUT_OF_MEMORY)
+
+
+def free_memory() -> None:
+    """Give back what nobody refers to any more."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

@@ -45,6 +45,14 @@ class EncoderError(OutputError):
     """This codec, container and pixel format do not go together, or the encoder is missing."""
 
 
+class DiskFullError(OutputError):
+    """There is no room for the result, or not enough for what it will need."""
+
+
+class JobRunningError(OutputError):
+    """Another run is writing the same output."""
+
+
 class SettingError(InputError):
     """An option is outside its range or contradicts another."""
 
@@ -67,6 +75,10 @@ class UnknownCheckpointError(WeightsError):
 
 class ShapeError(TextOVSRError, ValueError):
     """A tensor has the wrong shape."""
+
+
+class OutOfMemoryError(TextOVSRError):
+    """Not even the smallest tile and window fit the memory."""
 
 
 class MissingDependencyError(TextOVSRError, ImportError):

@@ -1,168 +1,222 @@
-"""From a video to a restored video: frames stream through windows and a restorer into a file.
+"""From a video to a restored video: three stages at once, in segments that survive a crash.
 
-Peak memory is that of one window, whatever the length of the video.
+A thread decodes and looks for cuts, the caller's thread restores, another encodes. Bounded queues join them, so that
+peak memory is that of one window and a few frames, whatever the length of the video.
 """
 
+import hashlib
+import json
 import logging
-import secrets
 import time
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
-from fractions import Fraction
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
-import torch.nn.functional as F
 from torch import Tensor
 
-from .color_fix import fix_color
-from .config import EncodeConfig, ResultConfig
-from .errors import SettingError
-from .restorer import PromptedFrame, Restorer
+from .config import QUEUE
+from .durable import sha256_of
+from .errors import OutputError, VideoError
+from .finish import finish_frame, output_size
+from .job import Job, Progress, Report, Restored, Source
+from .journal import FOLDER_SUFFIX, Journal
+from .restoration import Restoration, Result, ShotFrame
+from .restorer import Restorer
+from .segments import SegmentEncoder
+from .space import check_space, estimate_bytes
+from .stages import Consumer, working_ahead
 from .text.encode import join_prompt
 from .text.vtt import parse_text
 from .tiles import Check
+from .video.cuts import CONTEXT, mark_cuts
 from .video.mux import MuxReport, mux
 from .video.probe import VideoInfo
-from .video.reader import Frame, VideoReader
-from .video.writer import VideoSpec, VideoWriter, check_encoding
-from .windows import slide
+from .video.reader import VideoReader
+from .video.writer import VideoSpec, check_encoding, library_version
+from .windows import WindowPlan
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Source:
-    """A video, or a part of it.
-
-    Attributes:
-        path: the file.
-        start: seconds from the video's beginning.
-        duration: seconds; None is to the end.
-    """
-
-    path: Path
-    start: float = 0.0
-    duration: float | None = None
-
-
-@dataclass(frozen=True)
-class Job:
-    """What to do with a video.
-
-    Attributes:
-        caption: what is to be seen; plain, or WebVTT for a text per shot.
-        degradation: what is wrong with it; plain or WebVTT.
-        result: size and colours of the result.
-        encode: codec and quality of the result.
-    """
-
-    caption: str = ""
-    degradation: str = ""
-    result: ResultConfig = field(default_factory=ResultConfig)
-    encode: EncodeConfig = field(default_factory=EncodeConfig)
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a job is.
-
-    Attributes:
-        done: frames finished.
-        total: frames in all, an estimate of the file's; None if unknown.
-        seconds: since the start.
-        newest: the newest finished frame, (3,H,W) in [0,1].
-    """
-
-    done: int
-    total: int | None
-    seconds: float
-    newest: Tensor
-
-    @property
-    def fps(self) -> float:
-        """Frames a second since the start."""
-        return self.done / max(self.seconds, 1e-9)
-
-    @property
-    def seconds_left(self) -> float | None:
-        """Estimate of the time left."""
-        return None if self.total is None else max(self.total - self.done, 0) / max(self.fps, 1e-9)
-
-    def __str__(self) -> str:
-        of = "?" if self.total is None else str(max(self.total, self.done))
-        left = "" if self.seconds_left is None else f", {_clock(self.seconds_left)} left"
-        return f"{self.done}/{of} frames, {self.fps:.2f} fps{left}"
-
-
-@dataclass(frozen=True)
-class Restored:
-    """The outcome of a job: the file, its frames, their size, the time taken, and what became of the other streams."""
-
-    path: Path
-    frames: int
-    width: int
-    height: int
-    seconds: float
-    streams: MuxReport
-
-
-Report = Callable[[Progress], None]
-
-
 def restore_video(
-    source: Source, restorer: Restorer, output: Path, job: Job, report: Report, check: Check = lambda: None
+    source: Source,
+    restorer: Restorer,
+    output: Path,
+    job: Job,
+    report: Report,
+    check: Check = lambda: None,
+    jobs: Path | None = None,
 ) -> Restored:
     """Restore a video into ``output``: every frame, its exact time stamps, and all other streams of the source.
 
-    The final name appears only when the file is whole; on an error nothing is left of it. Peak memory: one window.
+    The final name appears only when the file is whole. Finished segments are kept in the job's folder (``job_folder``)
+    until then: whatever ends a run, the same call goes on after the last of them.
 
     Args:
         source: what to read.
         restorer: the restoration system.
-        output: the file to write; its suffix is the container.
+        output: the file to write; its suffix is the container. A folder for the codec ``png``.
         job: texts, size, colours, encoding.
         report: called after every frame.
         check: called between pieces of work; raises to cancel.
+        jobs: where the folders of jobs are; None puts them beside their outputs.
 
     Raises:
-        VideoError: the source cannot be read.
-        OutputError: the result cannot be written as asked.
+        VideoError: the source cannot be read, or changed meanwhile.
+        OutputError: the result cannot be written as asked, there is no room for it, or another run is writing it.
         SettingError: settings out of range.
     """
     check_encoding(output, job.encode)
+    if not output.parent.is_dir():
+        raise OutputError(f"Expected a folder {output.parent} to write to, found none; make it, or correct the path.")
     began = time.monotonic()
-    with VideoReader(source.path, source.start, source.duration) as reader:
-        info = reader.info
-        width, height = output_size(info.width, info.height, job.result)
-        total = _estimate_frames(info.frames, info.frame_rate, info.duration, source)
-        spec = spec_like(info, width, height)
-        partial = partial_beside(output)
-        times: deque[Frame] = deque()
+    with VideoReader(
+        source.path, source.start, source.duration, deinterlace=source.deinterlace, strict=source.strict
+    ) as reader:
+        plan = restorer.plan(reader.info.height, reader.info.width)
+        header = _header(source, output, restorer, job, plan)
+        with Journal(job_folder(output, jobs, header["key"]), header) as journal:
+            run = _Run(source, reader, restorer, job, journal, report, check, began)
+            run.check_space(output.parent)
+            run.restore()
+            streams = run.assemble(output)
+            result = Restored(
+                output,
+                journal.frames,
+                *run.size,
+                seconds=time.monotonic() - began,
+                streams=streams,
+                shots=journal.shots,
+                resumed=run.resumed,
+                lost=tuple(reader.report.lost),
+                notes=(*reader.report.notes, *run.notes),
+            )
+            journal.remove()
+    return result
 
-        def stamped() -> Iterator[tuple[Tensor, float]]:
-            for frame in reader:
-                times.append(replace(frame, image=frame.image[:, :0]))
-                yield frame.image, float(frame.pts * info.time_base - info.start_time)
 
-        done = 0
-        try:
-            with VideoWriter(partial, spec, job.encode) as writer:
-                for image in restore_frames(stamped(), restorer, job, check):
-                    stamp = times.popleft()
-                    writer.write(image, stamp.pts, stamp.duration)
+def job_folder(output: Path, jobs: Path | None = None, key: str = "") -> Path:
+    """The folder that keeps a job's finished segments: hidden beside its output, or in ``jobs`` under its key."""
+    if jobs is not None:
+        return jobs / f"{key[:16]}{FOLDER_SUFFIX}"
+    return output.with_name(f".{output.name}{FOLDER_SUFFIX}")
+
+
+def _header(source: Source, output: Path, restorer: Restorer, job: Job, plan: WindowPlan) -> dict[str, Any]:
+    """What a job is. Its ``key`` follows everything that decides the result, and nothing else."""
+    identity = {
+        "input": sha256_of(source.path),
+        "source": {**asdict(source), "path": None},
+        "job": asdict(job),
+        "restorer": restorer.identity,
+        "suffix": output.suffix.lower(),
+        "encoders": library_version(),
+    }
+    key = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+    return {"key": key, "source": str(source.path), "output": str(output), "plan": asdict(plan)}
+
+
+@dataclass
+class _Run:
+    """One run of a job, from where the journal stands."""
+
+    source: Source
+    reader: VideoReader
+    restorer: Restorer
+    job: Job
+    journal: Journal
+    report: Report
+    check: Check
+    began: float
+    notes: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        info = self.reader.info
+        self.size = output_size(info.width, info.height, self.job.result)
+        self.total = _estimate_frames(info, self.source)
+        self.resumed = self.journal.frames
+        self._stat = self.source.path.stat()
+        if self.resumed:
+            self._tell(f"An earlier run had finished {self.resumed} frames; the work goes on after them.")
+
+    def _tell(self, sentence: str) -> None:
+        log.warning("%s", sentence)
+        self.notes.append(sentence)
+
+    def check_space(self, folder: Path) -> None:
+        """Check that the segments to come and the result will find room."""
+        if self.total is None:
+            return
+        frames = self.total + max(self.total - self.resumed, 0)
+        needed = estimate_bytes(*self.size, frames, self.job.encode)
+        if self.resumed:
+            written = sum(segment.picture.size for segment in self.journal.segments)
+            needed = written * frames // self.resumed
+        check_space(folder, needed)
+
+    def restore(self) -> None:
+        """Decode, restore and encode what is not finished yet, segment by segment."""
+        info = self.reader.info
+        plan = self.journal.header["plan"]
+        plan = WindowPlan(plan["length"], plan["look_ahead"], tuple(plan["tiles"]))
+        restoration = Restoration(self.restorer, plan, self.check, self._tell)
+        encoder = SegmentEncoder(self.journal, spec_like(info, *self.size), self.job)
+        begin = self.journal.pause()
+        done = self.resumed
+        with (
+            working_ahead(self._frames(), QUEUE, "textovsr-decode") as frames,
+            Consumer(encoder.run, QUEUE, "textovsr-encode") as encoding,
+        ):
+            for item in restoration.run(frames, begin):
+                encoding.put(item)
+                if isinstance(item, Result):
                     done += 1
-                    report(Progress(done, total, time.monotonic() - began, image))
-            streams = mux(partial, source.path, output, start=source.start, duration=source.duration)
-        finally:
-            partial.unlink(missing_ok=True)
-    return Restored(output, done, width, height, time.monotonic() - began, streams)
+                    self.report(self._progress(done, item.image))
+        self.notes += encoder.notes
+
+    def _progress(self, done: int, image: Tensor) -> Progress:
+        finished = self.journal.pictures[-1:]
+        seconds = time.monotonic() - self.began
+        return Progress(done, self.total, seconds, image, self.resumed, finished[0] if finished else None)
+
+    def _frames(self) -> Iterator[ShotFrame]:
+        """The frames that are not finished yet, with their texts and shots."""
+        info = self.reader.info
+        caption, degradation = parse_text(self.job.caption), parse_text(self.job.degradation)
+        context = min(self.resumed, CONTEXT)
+        marked = mark_cuts(
+            self.reader.frames(skip=self.resumed - context), lambda frame: frame.image, self.job.cut_threshold
+        )
+        shot = max(self.journal.shots - 1, 0)
+        for index, (frame, cut) in enumerate(marked):
+            if index < context:
+                continue
+            shot += cut
+            seconds = float(frame.pts * info.time_base - info.start_time)
+            prompt = join_prompt(caption.at(seconds), degradation.at(seconds))
+            yield ShotFrame(frame.image, prompt, shot, frame.pts, frame.duration)
+
+    def assemble(self, output: Path) -> MuxReport:
+        """Join the segments, and put sound and all the rest beside them."""
+        now = self.source.path.stat()
+        if (now.st_size, now.st_mtime_ns) != (self._stat.st_size, self._stat.st_mtime_ns):
+            raise VideoError(f"Expected {self.source.path} to stay as it is, but it changed meanwhile; run it again.")
+        return mux(
+            self.journal.pictures,
+            self.source.path,
+            output,
+            start=self.source.start,
+            duration=self.source.duration,
+            work=self.journal.folder,
+        )
 
 
 def restore_frames(
     frames: Iterable[tuple[Tensor, float]], restorer: Restorer, job: Job, check: Check = lambda: None
 ) -> Iterator[Tensor]:
-    """Restore a stream of frames of one shot.
+    """Restore a stream of frames that are in memory.
 
     Args:
         frames: (3,H,W) RGB in [0,1] and the frame's time in seconds.
@@ -174,25 +228,23 @@ def restore_frames(
         (3,H',W') in [0,1], as many as came in. Peak memory: one window and its look-ahead.
     """
     caption, degradation = parse_text(job.caption), parse_text(job.degradation)
-    prompted = (
-        PromptedFrame(image, join_prompt(caption.at(seconds), degradation.at(seconds))) for image, seconds in frames
-    )
-    first = next(prompted, None)
+
+    def prompted() -> Iterator[ShotFrame]:
+        shot = 0
+        for (image, seconds), cut in mark_cuts(frames, lambda item: item[0], job.cut_threshold):
+            shot += cut
+            yield ShotFrame(image, join_prompt(caption.at(seconds), degradation.at(seconds)), shot)
+
+    stream = prompted()
+    first = next(stream, None)
     if first is None:
         return
     height, width = first.image.shape[-2:]
-    out_width, out_height = output_size(width, height, job.result)
-    shot = restorer.open_shot(height, width)
-    for window in slide(_chain(first, prompted), restorer.plan(height, width)):
-        # The shot comes first, so that it is run to its end and has moved on before the next window.
-        for image, item in zip(shot.restore(window, check), window.items, strict=False):
-            fixed = fix_color(image, item.image, job.result.color_fix)
-            yield _resize(fixed, (out_height, out_width)).clamp(0, 1)
-
-
-def partial_beside(output: Path) -> Path:
-    """A hidden name beside ``output`` for the picture alone; no two runs share one."""
-    return output.with_name(f".{output.stem}.{secrets.token_hex(4)}{output.suffix}")
+    size = output_size(width, height, job.result)
+    restoration = Restoration(restorer, restorer.plan(height, width), check, log.warning)
+    for item in restoration.run(chain([first], stream)):
+        if isinstance(item, Result):
+            yield finish_frame(item, job.result, size)
 
 
 def spec_like(info: VideoInfo, width: int, height: int) -> VideoSpec:
@@ -208,47 +260,11 @@ def spec_like(info: VideoInfo, width: int, height: int) -> VideoSpec:
     )
 
 
-def output_size(width: int, height: int, result: ResultConfig) -> tuple[int, int]:
-    """Width and height of the result for a source of this size.
-
-    Raises:
-        SettingError: the height asked for is not between 1 and four times the source's.
-    """
-    if not result.height:
-        return width * result.scale, height * result.scale
-    largest = 4 * height
-    if not 1 <= result.height <= largest:
-        raise SettingError(
-            f"Expected a height from 1 to {largest} (four times the source's), got {result.height}; choose 0 for x4."
-        )
-    # Even, as most codecs want it.
-    return max(round(width * result.height / height / 2) * 2, 2), result.height
-
-
-def _chain(first: PromptedFrame, rest: Iterable[PromptedFrame]) -> Iterator[PromptedFrame]:
-    yield first
-    yield from rest
-
-
-def _resize(image: Tensor, size: tuple[int, int]) -> Tensor:
-    if tuple(image.shape[-2:]) == size:
-        return image
-    if image.shape[-2] % size[0] == 0 and image.shape[-1] % size[1] == 0:
-        return F.interpolate(image[None], size=size, mode="area")[0]
-    return F.interpolate(image[None], size=size, mode="bicubic", antialias=True)[0]
-
-
-def _estimate_frames(frames: int | None, rate: Fraction, duration: Fraction | None, source: Source) -> int | None:
+def _estimate_frames(info: VideoInfo, source: Source) -> int | None:
     if source.start == 0 and source.duration is None:
-        return frames
-    if duration is None:
+        return info.frames
+    if info.duration is None:
         return None
-    left = max(float(duration) - source.start, 0.0)
+    left = max(float(info.duration) - source.start, 0.0)
     seconds = left if source.duration is None else min(left, source.duration)
-    return max(round(seconds * float(rate)), 1)
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+    return max(round(seconds * float(info.frame_rate)), 1)

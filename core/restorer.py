@@ -1,6 +1,6 @@
 """The one protocol that every restoration system implements."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -27,14 +27,27 @@ class Shot(Protocol):
         ``check`` is called between pieces of work and may raise to cancel.
         """
 
+    def state(self) -> Mapping[str, Tensor]:
+        """What the next window needs to know of those before: CPU or GPU tensors that are never written to again.
+
+        A shot that is opened anew and given this goes on exactly as this one would. Empty before the first window.
+        """
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        """Take over what ``state`` of a shot of the same restorer and size returned."""
+
 
 class Restorer(Protocol):
     """A restoration system."""
 
     scale: int
 
-    def plan(self, height: int, width: int) -> WindowPlan:
-        """How frames of this size are to be cut into windows."""
+    @property
+    def identity(self) -> str:
+        """Names everything that decides the picture: weights, settings, device, precision. Not windows or tiles."""
 
-    def open_shot(self, height: int, width: int) -> Shot:
+    def plan(self, height: int, width: int) -> WindowPlan:
+        """How frames of this size are to be cut into windows and tiles, the memory permitting."""
+
+    def open_shot(self, height: int, width: int, plan: WindowPlan) -> Shot:
         """Start a shot of frames of this size, with no memory of anything before."""

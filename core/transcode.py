@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from .config import EncodeConfig
-from .pipeline import Source, partial_beside, spec_like
+from .durable import partial_beside
+from .job import Source
+from .pipeline import spec_like
 from .video.mux import MuxReport, mux
 from .video.probe import probe
 from .video.reader import VideoReader

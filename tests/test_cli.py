@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from textovsr import cli
+from textovsr.cli.weights import WEIGHTS_FOLDERS
 from textovsr.models.catalog import SHIPPED
 from textovsr.tests.helpers.networks import save_tiny
 from textovsr.tests.helpers.threads import one_thread as one_thread
@@ -46,7 +47,7 @@ def process(tmp_path: Path) -> Run:
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     """As a function."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv(cli.WEIGHTS_FOLDERS, raising=False)
+    monkeypatch.delenv(WEIGHTS_FOLDERS, raising=False)
 
     def run(*arguments: object) -> subprocess.CompletedProcess[str]:
         capsys.readouterr()
@@ -61,7 +62,7 @@ def command(*arguments: object) -> list[str]:
 
 
 def environ() -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if name != cli.WEIGHTS_FOLDERS}
+    kept = {name: value for name, value in os.environ.items() if name != WEIGHTS_FOLDERS}
     return {**kept, "OMP_NUM_THREADS": "1", "COLUMNS": "120"}
 
 
@@ -351,7 +352,7 @@ def test_weights_are_listed_and_found_in_the_users_folders(
 ) -> None:
     shipped = json.loads(run("weights", "--json").stdout)
     assert shipped == [{"name": s.name, "licence": s.licence, "purpose": s.purpose} for s in SHIPPED]
-    monkeypatch.setenv(cli.WEIGHTS_FOLDERS, str(weights.parent))
+    monkeypatch.setenv(WEIGHTS_FOLDERS, str(weights.parent))
     assert "tiny.safetensors" in run("weights").stdout
     assert run("upscale", video, "out.mp4", "--weights", weights.name).returncode == 0
 

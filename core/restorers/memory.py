@@ -1,7 +1,6 @@
 """How much memory the recurrent network needs, and the window and tile that fit."""
 
 import math
-from dataclasses import dataclass
 
 from ..config import LOOK_AHEAD, SMALLEST_TILE, TILE, WINDOW, RecurrentConfig
 from ..windows import WindowPlan
@@ -9,24 +8,9 @@ from ..windows import WindowPlan
 _BYTES = 4
 
 
-@dataclass(frozen=True)
-class MemoryPlan:
-    """The window, and the sides of tiles in LR pixels (0 is the whole frame).
-
-    Attributes:
-        windows: window and look-ahead.
-        tile: for the reconstruction, at 16 times the pixels.
-        feature_tile: for the convolutions at the input's size.
-    """
-
-    windows: WindowPlan
-    tile: int
-    feature_tile: int
-
-
 def plan_memory(
     channels: int, size: tuple[int, int], memory: int, config: RecurrentConfig, best_tile: int = TILE["cpu"]
-) -> MemoryPlan:
+) -> WindowPlan:
     """Choose what is left automatic (zero) so that the estimate stays within ``memory`` bytes.
 
     A prepared frame costs its features, its backward state, the cleaned frame and two flows: (2C+7) floats a pixel. A
@@ -39,6 +23,10 @@ def plan_memory(
         memory: bytes beside the weights.
         config: what is not automatic.
         best_tile: the quickest side of a reconstruction tile on this device.
+
+    Returns:
+        Window, look-ahead and two sides of tiles: for the reconstruction, at 16 times the pixels, and for the
+        convolutions at the input's size.
     """
     pixels = size[0] * size[1]
     frame = (2 * channels + 7) * pixels * _BYTES
@@ -48,8 +36,8 @@ def plan_memory(
     room = max(int(memory * 2 / 3 // frame), 2)
     look_ahead = config.look_ahead if config.look_ahead is not None else min(LOOK_AHEAD, max(room // 3, 1))
     window = config.window or max(min(WINDOW, room - look_ahead), 1)
-    tiles = (0 if side >= max(size) else side for side in (tile, feature_tile))
-    return MemoryPlan(WindowPlan(window, look_ahead), *tiles)
+    tiles = tuple(0 if side >= max(size) else side for side in (tile, feature_tile))
+    return WindowPlan(window, look_ahead, tiles)
 
 
 def _affordable(floats_a_pixel: int, memory: int) -> int:

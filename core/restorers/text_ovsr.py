@@ -6,8 +6,10 @@ computed once. Where the next window starts, its backward features are faded in 
 that no border can be seen.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 import torch.nn.functional as F
@@ -20,7 +22,7 @@ from ..restorer import PromptedFrame
 from ..text.encode import tokenize
 from ..tiles import Check, apply_tiled
 from ..windows import Window, WindowPlan
-from .memory import MemoryPlan, plan_memory
+from .memory import plan_memory
 
 _RECONSTRUCT_HALO = 4
 """LR pixels: 1 + 1/2 + 1/4 + 1/4 of the four 3x3 convolutions, 1 of the bilinear base, rounded up."""
@@ -55,17 +57,24 @@ class TextOVSRRestorer:
         self.memory = memory
         self._texts: dict[str, Tensor] = {}
 
+    @cached_property
+    def identity(self) -> str:
+        """See ``Restorer.identity``: a hash of the weights, and the settings that change the picture."""
+        digest = hashlib.sha256()
+        for name, value in sorted(self.network.state_dict().items()):
+            digest.update(name.encode())
+            digest.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+        settings = replace(self.config, window=0, tile=0)
+        return f"{digest.hexdigest()} {settings} {self.device.type} {self.dtype}"
+
     def plan(self, height: int, width: int) -> WindowPlan:
-        """Window and look-ahead: as configured, or as many as fit the memory."""
-        return self._plan(height, width).windows
-
-    def open_shot(self, height: int, width: int) -> "TextOVSRShot":
-        """Start a shot; its tiles are as configured, or what is quickest and fits the memory."""
-        return TextOVSRShot(self, (height, width), self._plan(height, width))
-
-    def _plan(self, height: int, width: int) -> MemoryPlan:
+        """Windows and tiles: as configured, or what is quickest and fits the memory."""
         best_tile = TILE.get(self.device.type, TILE["cpu"])
         return plan_memory(self.network.config.channels, (height, width), self.memory, self.config, best_tile)
+
+    def open_shot(self, height: int, width: int, plan: WindowPlan) -> "TextOVSRShot":
+        """Start a shot; the plan's tiles are those of ``plan_memory``."""
+        return TextOVSRShot(self, (height, width), plan)
 
     def text(self, prompt: str) -> Tensor:
         """The projected embedding (1,77,C) of a prompt, computed once."""
@@ -88,12 +97,11 @@ class _Prepared:
 class TextOVSRShot:
     """One shot: the carried state and the frames prepared ahead."""
 
-    def __init__(self, restorer: TextOVSRRestorer, size: tuple[int, int], plan: MemoryPlan) -> None:
+    def __init__(self, restorer: TextOVSRRestorer, size: tuple[int, int], plan: WindowPlan) -> None:
         self._restorer = restorer
         self._net = restorer.network
         self._size = size
-        self._tile = plan.tile
-        self._feature_tile = plan.feature_tile
+        self._tile, self._feature_tile = plan.tiles
         self._passes = 0
         self._prepared: list[_Prepared] = []
         self._previous: tuple[_Prepared, Tensor] | None = None
@@ -115,7 +123,25 @@ class TextOVSRShot:
             result = apply_tiled(self._reconstruct, stacked, self._tile, _RECONSTRUCT_HALO, check, SCALE)
             yield result[0, :, : SCALE * self._size[0], : SCALE * self._size[1]].float().cpu()
         self._prepared = self._prepared[window.kept :]
-        self._faded = backward[window.kept :]
+        self._faded = backward[window.kept :][: self._restorer.config.fade]
+
+    def state(self) -> dict[str, Tensor]:
+        """See ``Shot.state``: 163 maps of 32-bit floats for 32 channels. What lies ahead is prepared again."""
+        if self._previous is None:
+            return {}
+        frame, state = self._previous
+        faded = {f"faded{i}": value for i, value in enumerate(self._faded)}
+        return {"passes": torch.tensor(self._passes), "cleaned": frame.cleaned, "forward": state, **faded}
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        """See ``Shot.load_state``."""
+        if not state:
+            return
+        moved = {key: value.to(self._restorer.device) for key, value in state.items()}
+        self._passes = int(moved["passes"])
+        self._previous = (_Prepared(moved["cleaned"], features=moved["forward"]), moved["forward"])
+        self._faded = [moved[f"faded{i}"] for i in range(len(moved)) if f"faded{i}" in moved]
+        self._prepared = []
 
     def _prepare(self, item: PromptedFrame, check: Check) -> None:
         image = _pad(item.image[None]).to(self._restorer.device, self._restorer.dtype)

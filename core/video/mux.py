@@ -4,7 +4,7 @@ import heapq
 import logging
 import os
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -18,6 +18,7 @@ from av.video.stream import VideoStream
 
 from ..errors import EncoderError
 from .probe import VideoInfo, probe
+from .segments import joined
 from .source import find_video_stream, open_source, to_ticks
 from .tracks import (
     AnyPacket,
@@ -83,13 +84,14 @@ def time_window(info: VideoInfo, start: float, duration: float | None) -> Window
 
 
 def mux(
-    video: Path,
+    video: Path | Sequence[Path],
     source: Path,
     output: Path,
     *,
     start: float = 0.0,
     duration: float | None = None,
     metadata: Mapping[str, str] | None = None,
+    work: Path | None = None,
 ) -> MuxReport:
     """Join the picture of ``video`` with everything else of ``source``, packet by packet, in constant memory.
 
@@ -116,16 +118,17 @@ def mux(
         raise EncoderError(
             f"Expected an output named {', '.join(CONTAINERS)}, got {output}; choose one of these suffixes."
         )
-    job = _Job(video, source, container, _time_window_of(source, start, duration), dict(metadata or {}))
-    report = _run_atomically(job, output)
+    videos = [video] if isinstance(video, Path) else list(video)
+    job = _Job(videos, source, container, _time_window_of(source, start, duration), dict(metadata or {}))
+    report = _run_atomically(job, output, work)
     for line in report.converted + report.dropped:
         logger.warning("%s: %s", output, line)
     return report
 
 
-def _run_atomically(job: "_Job", output: Path) -> MuxReport:
+def _run_atomically(job: "_Job", output: Path, work: Path | None) -> MuxReport:
     """Run ``job`` into a hidden file beside ``output`` and give it that name once it is complete."""
-    partial = output.with_name(f".{output.stem}.{secrets.token_hex(4)}.part")
+    partial = (work or output.parent) / f".{output.stem}.{secrets.token_hex(4)}.part"
     try:
         report = job.run(partial)
         os.replace(partial, output)  # noqa: PTH105  (atomic also where the output exists)
@@ -154,7 +157,7 @@ def _time_window_of(source: Path, start: float, duration: float | None) -> Windo
 class _Job:
     """One run of ``mux``."""
 
-    video: Path
+    videos: Sequence[Path]
     source: Path
     container: str
     window: Window
@@ -162,8 +165,8 @@ class _Job:
     report: MuxReport = field(default_factory=MuxReport)
 
     def run(self, partial: Path) -> MuxReport:
-        with open_source(self.video) as video, open_source(self.source) as source:
-            picture = find_video_stream(video, self.video)
+        with open_source(self.videos[0]) as video, open_source(self.source) as source:
+            picture = find_video_stream(video, self.videos[0])
             tags = self._tags(source)
             options = self._options(picture, tags)
             with av.open(f"file:{partial}", "w", format=self.container, container_options=options) as output:
@@ -171,7 +174,7 @@ class _Job:
                 picture_track = self._add_picture(output, picture, find_video_stream(source, self.source))
                 tracks = self._add_tracks(output, source)
                 output.set_chapters(self._chapters(source))
-                streams = (_pictures(video, picture, picture_track, self.window), self._others(source, tracks))
+                streams = (_pictures(self.videos, picture_track, self.window), self._others(source, tracks))
                 for _, packet in heapq.merge(*streams, key=lambda item: item[0]):
                     output.mux(packet)
                 output.mux(flush_all(tracks.values()))
@@ -267,14 +270,11 @@ class _Job:
                 yield _time(ready), ready
 
 
-def _pictures(
-    video: InputContainer, picture: VideoStream, track: Stream, window: Window
-) -> Iterator[tuple[Fraction, AnyPacket]]:
-    for packet in cast("Iterator[AnyPacket]", video.demux(picture)):
-        if packet.size:
-            shift_packet(packet, window.origin)
-            packet.stream = track
-            yield _time(packet), packet
+def _pictures(videos: Sequence[Path], track: Stream, window: Window) -> Iterator[tuple[Fraction, AnyPacket]]:
+    for packet in joined(videos):
+        shift_packet(packet, window.origin)
+        packet.stream = track
+        yield _time(packet), packet
 
 
 def _time(packet: AnyPacket) -> Fraction:

@@ -3,7 +3,7 @@
 import inspect
 import logging
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -13,6 +13,7 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 from torch import Tensor
 
+from ..config import Deinterlace
 from ..errors import EmptyVideoError, SettingError
 from .color import to_rgb
 from .probe import VideoInfo, probe
@@ -39,6 +40,14 @@ class Frame:
     duration: int
 
 
+@dataclass
+class ReadReport:
+    """What a pass found."""
+
+    lost: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
 class VideoReader:
     """The frames of a video in presentation order, as often as it is iterated.
 
@@ -57,13 +66,22 @@ class VideoReader:
         SettingError: ``start`` is negative, or ``duration`` is not positive.
     """
 
-    def __init__(self, path: Path, start: float | Fraction = 0.0, duration: float | Fraction | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        start: float | Fraction = 0.0,
+        duration: float | Fraction | None = None,
+        *,
+        deinterlace: Deinterlace = "auto",
+        strict: bool = False,
+    ) -> None:
         if start < 0 or (duration is not None and duration <= 0):
             raise SettingError(
                 f"Expected start >= 0 and duration > 0, got start={start}, duration={duration}; correct the trim."
             )
         self.path = Path(path)
         self.info: VideoInfo = probe(self.path)
+        self.report = ReadReport()
         self.damaged = 0
         origin, time_base = self.info.start_ticks, self.info.time_base
         self._first = origin + to_ticks(start, time_base)
@@ -84,17 +102,23 @@ class VideoReader:
             self._passes.pop().close()
 
     def __iter__(self) -> Iterator[Frame]:
-        frames = self._read()
+        return self.frames()
+
+    def frames(self, skip: int = 0) -> Iterator[Frame]:
+        """The frames, the first ``skip`` of them left out without being converted."""
+        frames = self._read(skip)
         self._passes = [p for p in self._passes if inspect.getgeneratorstate(p) != inspect.GEN_CLOSED] + [frames]
         return frames
 
-    def _read(self) -> Generator[Frame, None, None]:
+    def _read(self, skip: int) -> Generator[Frame, None, None]:
         self.damaged, delivered = 0, 0
         for frame, pts in self._from_start():
             if self._end is not None and pts >= self._end:
                 break
             if pts >= self._first:
                 delivered += 1
+                if delivered <= skip:
+                    continue
                 yield self._convert(frame, pts)
         if self.damaged:
             logger.warning("%s: %d damaged spots; %d frames were kept.", self.path, self.damaged, delivered)

@@ -44,6 +44,7 @@ class VideoSpec:
     sample_aspect_ratio: Fraction
     color: ColorTags
     bit_depth: int = 8
+    hdr: object = None
 
 
 @dataclass(frozen=True)
@@ -128,6 +129,7 @@ class VideoWriter:
 
     def __init__(self, path: Path, spec: VideoSpec, encode: EncodeConfig) -> None:
         self.path, self.spec = Path(path), spec
+        self.notes: list[str] = []
         encoder = check_encoding(self.path, encode)
         silence_ffmpeg()
         os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 prints a page to stderr otherwise
@@ -248,6 +250,11 @@ def mp4_options(time_base: Fraction) -> dict[str, str]:
         raise EncoderError(f"Expected a time base of at most 31 bits, got {time_base}; write Matroska (.mkv) instead.")
     scale *= math.ceil(_MIN_TIMESCALE / scale)
     return {"movflags": "+faststart", "video_track_timescale": str(scale), "movie_timescale": str(scale)}
+
+
+def library_version() -> str:
+    """FFmpeg's version, on which an encoder's output depends."""
+    return ".".join(map(str, av.library_versions["libavcodec"]))
 
 
 def _options(encoder: str, encode: EncodeConfig, spec: VideoSpec) -> dict[str, str]:

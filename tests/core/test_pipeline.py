@@ -13,42 +13,18 @@ from torch import Tensor
 
 from textovsr.core.config import EncodeConfig, ResultConfig
 from textovsr.core.errors import CancelledError, EncoderError, SettingError, VideoNotFoundError
-from textovsr.core.pipeline import Job, Progress, Source, output_size, restore_frames, restore_video
-from textovsr.core.restorer import PromptedFrame
-from textovsr.core.tiles import Check
+from textovsr.core.finish import finish_frame, output_size
+from textovsr.core.job import Job, Progress, Source
+from textovsr.core.pipeline import restore_frames, restore_video
+from textovsr.core.restoration import Result, ShotFrame
 from textovsr.core.video.color import BT709, ColorTags
+from textovsr.core.video.cuts import DELAY
 from textovsr.core.video.reader import VideoReader
 from textovsr.core.video.writer import VideoSpec, VideoWriter
-from textovsr.core.windows import Window, WindowPlan
+from textovsr.tests.helpers.restorers import Enlarge
 
 TICKS = (3, 4, 6, 10, 11)
 """Irregular times of five frames, at 25 ticks a second."""
-
-
-class Enlarge:
-    """A restorer that repeats every pixel; it notes its windows and prompts."""
-
-    scale = 4
-
-    def __init__(self, length: int = 2, look_ahead: int = 1) -> None:
-        self.windows = WindowPlan(length, look_ahead)
-        self.seen: list[tuple[int, int]] = []
-        self.prompts: list[str] = []
-        self.shots = 0
-
-    def plan(self, height: int, width: int) -> WindowPlan:
-        return self.windows
-
-    def open_shot(self, height: int, width: int) -> "Enlarge":
-        self.shots += 1
-        return self
-
-    def restore(self, window: Window[PromptedFrame], check: Check) -> Iterator[Tensor]:
-        self.seen.append((window.start, len(window.items)))
-        for item in window.items[: window.kept]:
-            check()
-            self.prompts.append(item.prompt)
-            yield F.interpolate(item.image[None], scale_factor=4)[0]
 
 
 @pytest.fixture
@@ -108,7 +84,7 @@ def test_frames_are_drawn_only_as_needed() -> None:
     results = restore_frames(stream(), Enlarge(4, 2), Job())
     for count in range(1, 40):
         next(results)
-        assert drawn <= count + 4 + 2 + 1
+        assert drawn <= count + 4 + 2 + 1 + DELAY
 
 
 @pytest.mark.parametrize(
@@ -127,11 +103,10 @@ def test_the_result_has_the_size_asked_for(result: ResultConfig, size: tuple[int
 
 
 def test_half_the_size_is_the_average() -> None:
-    restorer, frame = Enlarge(), torch.rand(3, 8, 12)
-    restorer.restore = lambda window, check: iter([torch.arange(3 * 32 * 48.0).view(3, 32, 48) / 5000])  # type: ignore[method-assign]
-    (image,) = restore_frames([(frame, 0.0)], restorer, Job(result=ResultConfig(scale=2)))
-    expected = (torch.arange(3 * 32 * 48.0).view(3, 16, 2, 24, 2) / 5000).mean(dim=(2, 4))
-    torch.testing.assert_close(image, expected)
+    image = torch.arange(3 * 32 * 48.0).view(3, 32, 48) / 5000
+    result = Result(image, ShotFrame(torch.rand(3, 8, 12)))
+    expected = image.view(3, 16, 2, 24, 2).mean(dim=(2, 4))
+    torch.testing.assert_close(finish_frame(result, ResultConfig(scale=2), (24, 16)), expected)
 
 
 def test_each_frame_gets_the_texts_of_its_time() -> None:

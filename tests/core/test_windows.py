@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from textovsr.core.config import LEAST_TILE
 from textovsr.core.errors import SettingError
-from textovsr.core.windows import WindowPlan, slide
+from textovsr.core.windows import WindowPlan, WindowStream, slide
 
 FRAMES, LENGTHS, LOOK_AHEADS = st.integers(0, 200), st.integers(1, 40), st.integers(0, 40)
 
@@ -50,3 +51,46 @@ def test_no_more_is_drawn_ahead_than_a_window_needs(frames: int, length: int, lo
 def test_impossible_plans_are_refused(length: int, look_ahead: int) -> None:
     with pytest.raises(SettingError, match=rf"got {length} and {look_ahead}; choose larger ones"):
         WindowPlan(length, look_ahead)
+
+
+@given(frames=FRAMES, plans=st.lists(st.tuples(LENGTHS, LOOK_AHEADS), min_size=1, max_size=9))
+def test_the_plan_may_change_at_any_window(frames: int, plans: list[tuple[int, int]]) -> None:
+    stream, kept, turn = WindowStream(range(frames), start=7), [], 0
+    while (window := stream.look(WindowPlan(*plans[turn % len(plans)]))) is not None:
+        assert window.start == 7 + len(kept)
+        kept += window.items[: window.kept]
+        stream.drop(window.kept)
+        turn += 1
+    assert kept == list(range(frames))
+
+
+def test_looking_again_moves_nothing() -> None:
+    stream = WindowStream(range(9))
+    assert stream.look(WindowPlan(4, 2)) == stream.look(WindowPlan(4, 2))
+    smaller = stream.look(WindowPlan(2, 1))
+    assert smaller is not None
+    assert (smaller.items, smaller.kept) == ((0, 1, 2), 2)
+
+
+@given(
+    length=LENGTHS, look_ahead=LOOK_AHEADS, tiles=st.lists(st.integers(0, 600), max_size=3), height=st.integers(16, 600)
+)
+def test_a_plan_shrinks_to_the_smallest_in_few_steps(
+    length: int, look_ahead: int, tiles: list[int], height: int
+) -> None:
+    plan, steps = WindowPlan(length, look_ahead, tuple(tiles)), 0
+    while (smaller := plan.smaller(height, 500)) is not None:
+        assert sum(side or 600 for side in smaller.tiles) < sum(side or 600 for side in plan.tiles) or (
+            smaller.tiles == plan.tiles and (smaller.length, smaller.look_ahead) < (plan.length, plan.look_ahead)
+        )
+        plan, steps = smaller, steps + 1
+    assert plan.length == 1
+    assert plan.look_ahead <= 1
+    assert steps <= 20
+
+
+def test_tiles_shrink_before_the_window() -> None:
+    plan = WindowPlan(8, 4, (0, 64)).smaller(180, 320)
+    assert plan == WindowPlan(8, 4, (160, 32))
+    smallest = WindowPlan(8, 4, (LEAST_TILE, 10)).smaller(180, 320)
+    assert smallest == WindowPlan(4, 4, (LEAST_TILE, 10))

@@ -5,7 +5,8 @@ import torch
 
 from textovsr.core.config import RecurrentConfig
 from textovsr.core.device import memory_budget, pick_device
-from textovsr.core.pipeline import Job, restore_frames
+from textovsr.core.job import Job
+from textovsr.core.pipeline import restore_frames
 from textovsr.core.restorers.loading import make_restorer
 from textovsr.tests.helpers.networks import tiny_network
 

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from textovsr.core.config import RecurrentConfig
 from textovsr.core.errors import CancelledError
-from textovsr.core.pipeline import Job, restore_frames
+from textovsr.core.job import Job
+from textovsr.core.pipeline import restore_frames
 from textovsr.core.restorer import PromptedFrame
 from textovsr.core.restorers.text_ovsr import TextOVSRRestorer
 from textovsr.core.text.encode import tokenize
@@ -41,8 +42,9 @@ def stream(restorer: TextOVSRRestorer, frames: Tensor, prompts: list[str] | None
     prompts = prompts or [""] * len(frames)
     items = [PromptedFrame(image, prompt) for image, prompt in zip(frames, prompts, strict=True)]
     size = (frames.shape[-2], frames.shape[-1])
-    shot = restorer.open_shot(*size)
-    results = [image for window in slide(items, restorer.plan(*size)) for image in shot.restore(window, lambda: None)]
+    plan = restorer.plan(*size)
+    shot = restorer.open_shot(*size, plan)
+    results = [image for window in slide(items, plan) for image in shot.restore(window, lambda: None)]
     return torch.stack(results)
 
 
@@ -143,7 +145,7 @@ def test_cleaning_is_decided_on_the_first_window_and_kept(passes: int) -> None:
     net = tiny_network()
     net.image_cleaning = TowardsGrey()
     config = RecurrentConfig(window=2, look_ahead=1, cleaning_threshold=first * (1.01, 0.71, 0.0)[passes - 1])
-    shot = TextOVSRRestorer(net, config, torch.device("cpu"), ENOUGH).open_shot(64, 64)
+    shot = TextOVSRRestorer(net, config, torch.device("cpu"), ENOUGH).open_shot(64, 64, WindowPlan(2, 1, (0, 0)))
     cleaned: list[Tensor] = []
     net.basicvsr.frame_extractor.register_forward_hook(lambda _, inputs, __: cleaned.append(inputs[0]))
     for window in slide([PromptedFrame(image) for image in lr], WindowPlan(2, 1)):
@@ -191,7 +193,7 @@ def test_a_check_stops_the_work_between_two_tiles() -> None:
         if calls == 7:
             raise CancelledError
 
-    shot = make(tile=24).open_shot(64, 64)
+    shot = make().open_shot(64, 64, WindowPlan(1, 0, (24, 24)))
     window = Window(0, (PromptedFrame(torch.rand(3, 64, 64)),), 1, last=True)
     with pytest.raises(CancelledError):
         list(shot.restore(window, check))
@@ -211,4 +213,5 @@ def test_memory_sets_the_window() -> None:
 
 
 def test_settings_overrule_memory() -> None:
-    assert make(1, window=5, look_ahead=3).plan(180, 320) == WindowPlan(5, 3)
+    plan = make(1, window=5, look_ahead=3).plan(180, 320)
+    assert (plan.length, plan.look_ahead) == (5, 3)

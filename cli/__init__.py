@@ -1,0 +1,66 @@
+"""The command line: ``textovsr upscale``, ``info``, ``jobs`` and ``weights``.
+
+Exit codes: 0 done; 1 an error that the message explains; 2 wrong usage; 130 interrupted. On the way to every code but 0
+no output appears; finished segments of an upscaling are kept, and the same command goes on after them. Heavy imports
+happen inside the commands.
+"""
+
+import argparse
+import json
+import logging
+import sys
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+from ..core.errors import TextOVSRError
+from . import info, jobs, upscale, weights
+
+INTERRUPTED = 130
+"""The exit code of a shell's command that Ctrl-C ended."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command line and return its exit code."""
+    options = build_parser().parse_args(arguments)
+    logging.basicConfig(level=logging.INFO if options.verbose else logging.WARNING, format="%(name)s: %(message)s")
+    if not (options.verbose or sys.warnoptions):
+        warnings.simplefilter("ignore")  # the libraries' own, which a user can do nothing about
+    try:
+        outcome = options.run(options)
+    except TextOVSRError as error:
+        print(f"textovsr: {error}", file=sys.stderr)
+        if options.json:
+            print(json.dumps({"error": str(error)}))
+        return 1
+    except KeyboardInterrupt:
+        print(f"textovsr: stopped; {options.interrupted(options)}.", file=sys.stderr)
+        return INTERRUPTED
+    if options.json:
+        print(json.dumps(outcome.values, indent=2))
+    elif outcome.text:
+        print(outcome.text)
+    return 0
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Describe the commands and their options."""
+    # An option that is not given is not there either, so that every default stays where it is defined.
+    common = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
+    common.add_argument("--json", action="store_true", default=False, help="print the result, or the error, as JSON")
+    common.add_argument("--verbose", action="store_true", default=False, help="say on stderr what is going on")
+    parser = argparse.ArgumentParser(prog="textovsr", description="Real-world video super-resolution, guided by text.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def add(name: str, run: Any, text: str) -> argparse.ArgumentParser:
+        command = commands.add_parser(
+            name, parents=[common], help=text, description=text, argument_default=argparse.SUPPRESS
+        )
+        command.set_defaults(run=run, interrupted=lambda options: "nothing was written")
+        return command
+
+    upscale.add_options(add("upscale", upscale.run, "Restore a video and make it four times larger."))
+    info.add_options(add("info", info.run, "Say what a video file holds."))
+    jobs.add_options(add("jobs", jobs.run, "List the unfinished jobs that stopped runs have left, or remove them."))
+    add("weights", weights.run, "List the weights to choose from.")
+    return parser

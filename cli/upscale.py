@@ -1,0 +1,176 @@
+"""``textovsr upscale``: a video, four times larger."""
+
+import argparse
+import math
+import sys
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, get_args
+
+from ..core.config import (
+    CUT_THRESHOLD,
+    DEVICE,
+    LOOK_AHEAD,
+    ColorFix,
+    Deinterlace,
+    EncodeConfig,
+    RecurrentConfig,
+    ResultConfig,
+    VideoCodec,
+)
+from ..core.errors import OutputError, OutputExistsError
+from ..models.catalog import SHIPPED
+from .common import Outcome, given
+from .progress import ProgressLine
+from .weights import find
+
+if TYPE_CHECKING:
+    from ..core.job import Restored
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Describe the command's options."""
+    parser.add_argument("input", type=Path, metavar="IN", help="the video to restore")
+    parser.add_argument(
+        "output", type=Path, metavar="OUT", help="the file to write; its suffix is the container. A folder for png"
+    )
+    parser.set_defaults(interrupted=_interrupted)
+    _add_source(parser)
+    _add_guidance(parser)
+    _add_result(parser)
+    _add_running(parser)
+
+
+def _add_source(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("source")
+    group.add_argument("--start", type=_seconds, metavar="SECONDS", help="skip the beginning")
+    group.add_argument("--duration", type=_seconds, metavar="SECONDS", help="take no more than this")
+    group.add_argument(
+        "--deinterlace", choices=get_args(Deinterlace), help="make whole pictures of two fields (default auto)"
+    )
+    group.add_argument("--strict", action="store_true", help="stop at damage, instead of keeping the good frames")
+    group.add_argument(
+        "--cut-threshold",
+        type=float,
+        metavar="SCORE",
+        help=f"how sure a cut must be; nothing is carried across one (default {CUT_THRESHOLD:g}; inf finds none)",
+    )
+
+
+def _add_guidance(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("guidance; a text is plain or WebVTT, and @FILE reads it from a file")
+    group.add_argument(
+        "--weights", metavar="NAME", help=f"see `textovsr weights`; or a file (default {SHIPPED[0].name})"
+    )
+    group.add_argument("--caption", type=_text, metavar="TEXT", help="what is to be seen")
+    group.add_argument(
+        "--degradation", type=_text, metavar="TEXT", help="what is wrong, such as: heavy blur, light noise"
+    )
+
+
+def _add_result(parser: argparse.ArgumentParser) -> None:
+    group, kinds = parser.add_argument_group("result"), {f.name: f.type for f in fields(ResultConfig)}
+    depths = {f.name: f.type for f in fields(EncodeConfig)}["bit_depth"]
+    group.add_argument("--codec", choices=get_args(VideoCodec), help=f"of the result (default {EncodeConfig.codec})")
+    group.add_argument("--crf", type=int, help=f"quality, 0 (lossless) to 51 (default {EncodeConfig.crf})")
+    group.add_argument(
+        "--hardware", action="store_true", help="encode on the GPU or the CPU's video unit; h264, hevc and av1"
+    )
+    group.add_argument("--bit-depth", type=int, choices=get_args(depths), help="0 follows the source (default)")
+    group.add_argument(
+        "--scale", type=int, choices=get_args(kinds["scale"]), help=f"times larger (default {ResultConfig.scale})"
+    )
+    group.add_argument("--height", type=int, metavar="PIXELS", help="of the result, instead of a scale")
+    group.add_argument(
+        "--color-fix", choices=get_args(ColorFix), help=f"towards the input's (default {ResultConfig.color_fix})"
+    )
+    group.add_argument("--overwrite", action="store_true", default=False, help="replace OUT if it exists")
+
+
+def _add_running(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("running; what is not given is chosen by the memory")
+    group.add_argument(
+        "--cleaning-threshold",
+        type=float,
+        metavar="LEVEL",
+        help="clean noise again, up to three times, while the mean correction, of 255, is at least this; "
+        f"try 5 for very noisy footage (default {RecurrentConfig.cleaning_threshold:g}: clean once)",
+    )
+    group.add_argument("--window", type=int, metavar="FRAMES", help="frames a window")
+    group.add_argument(
+        "--look-ahead", type=int, metavar="FRAMES", help=f"frames looked at beyond it (best {LOOK_AHEAD})"
+    )
+    group.add_argument("--tile", type=int, metavar="PIXELS", help="side of a tile in pixels of the input")
+    group.add_argument("--device", default=DEVICE, help="cpu, cuda, cuda:1, mps (default %(default)s)")
+    group.add_argument("--quiet", action="store_true", default=False, help="no progress and no closing line")
+
+
+def run(options: argparse.Namespace) -> Outcome:
+    """Restore a video."""
+    _check_output(options.input, options.output, options.overwrite)
+    weights = find(getattr(options, "weights", SHIPPED[0].name))
+    from ..core.device import memory_budget, pick_device
+    from ..core.job import Job, Source
+    from ..core.pipeline import restore_video
+    from ..core.restorers.loading import load_restorer
+
+    device = pick_device(options.device)
+    restorer = load_restorer(weights, given(RecurrentConfig, options), device, memory_budget(device))
+    job = given(Job, options, result=given(ResultConfig, options), encode=given(EncodeConfig, options))
+    source = given(Source, options, path=options.input)
+    progress = ProgressLine(sys.stderr, silent=options.quiet)
+    try:
+        restored = restore_video(source, restorer, options.output, job, progress)
+    finally:
+        progress.close()
+    return _describe_restored(restored, options.quiet)
+
+
+def _describe_restored(restored: "Restored", quiet: bool) -> Outcome:
+    fps = (restored.frames - restored.resumed) / max(restored.seconds, 1e-9)
+    values = {**asdict(restored), "path": str(restored.path), "fps": fps}
+    size = f"{restored.width}x{restored.height}"
+    text = f"{restored.path}: {restored.frames} frames of {size} in {restored.seconds:.1f} s, {fps:.2f} fps"
+    lines = [text, *(f"lost: {line}" for line in restored.lost), *(f"note: {line}" for line in restored.notes)]
+    return Outcome(values, "" if quiet else "\n".join(lines))
+
+
+def _interrupted(options: argparse.Namespace) -> str:
+    from ..core.pipeline import job_folder
+
+    folder = job_folder(options.output)
+    if not folder.is_dir():
+        return "no output was written"
+    return (
+        f"what is finished is kept in {folder}: the same command goes on from there, `textovsr jobs --remove {folder}` "
+        "gives it up"
+    )
+
+
+def _check_output(source: Path, output: Path, overwrite: bool) -> None:
+    if output.is_dir():
+        raise OutputError(
+            f"Expected a file to write, got the folder {output}; add a name such as {output / 'out.mp4'}."
+        )
+    if output.exists() and source.exists() and output.samefile(source):
+        raise OutputError(f"Expected an output other than the input, got {output} for both; choose another name.")
+    if output.exists() and not overwrite:
+        raise OutputExistsError(f"Expected a new file, got {output}, which exists; add --overwrite to replace it.")
+
+
+def _text(value: str) -> str:
+    if not value.startswith("@"):
+        return value
+    try:
+        return Path(value[1:]).read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise argparse.ArgumentTypeError(
+            f"Expected a text file at {value[1:]}, got {error}; correct the path."
+        ) from error
+
+
+def _seconds(value: str) -> float:
+    seconds = float(value)
+    if not (math.isfinite(seconds) and seconds >= 0):
+        raise argparse.ArgumentTypeError(f"Expected seconds of at least 0, got {value}.")
+    return seconds

@@ -1,0 +1,65 @@
+"""The last stage: restored frames become segments, each a file that can be watched, recorded when it is whole."""
+
+from collections.abc import Iterator
+from itertools import chain
+
+import torch
+
+from .config import SEGMENT_FRAMES, SEGMENT_PIXELS
+from .finish import finish_frame
+from .job import Job
+from .journal import Journal, Pause
+from .restoration import Result
+from .video.segments import segment_suffix
+from .video.writer import VideoSpec, VideoWriter
+
+
+class SegmentEncoder:
+    """Encodes results into the segments of a job.
+
+    A segment ends with the first window that ends at or after ``segment_length`` frames, or with the video. Where they
+    end follows from the windows alone, so that a job that is taken up again ends them at the same frames.
+
+    Args:
+        journal: where finished segments are recorded.
+        spec: the stream.
+        job: size, colours and encoding.
+    """
+
+    def __init__(self, journal: Journal, spec: VideoSpec, job: Job) -> None:
+        self._journal, self._spec, self._job = journal, spec, job
+        self._suffix = segment_suffix(job.encode.codec)
+        self.notes: tuple[str, ...] = ()
+
+    @torch.inference_mode()
+    def run(self, items: Iterator[Result | Pause]) -> None:
+        """Encode all ``items``; the last one is a pause. Peak memory: one frame and the encoder's look-ahead.
+
+        Raises:
+            EncoderError: the encoder fails.
+            DiskFullError: there is no room; the segments before stay.
+        """
+        while (first := next(items, None)) is not None:
+            self._encode_segment(chain([first], items))
+
+    def _encode_segment(self, items: Iterator[Result | Pause]) -> None:
+        size = (self._spec.width, self._spec.height)
+        frames, pause = 0, Pause()
+        with VideoWriter(self._journal.next_path(self._suffix), self._spec, self._job.encode) as writer:
+            for item in items:
+                if isinstance(item, Result):
+                    image = finish_frame(item, self._job.result, size)
+                    writer.write(image, item.frame.pts, item.frame.duration)
+                    frames += 1
+                    continue
+                pause = item
+                if frames >= segment_length(*size):
+                    break
+            self.notes = tuple(writer.notes)
+        self._journal.commit(frames, pause, self._suffix)
+
+
+def segment_length(width: int, height: int) -> int:
+    """Frames of a segment, for results of this size: fewer of larger ones, so that a crash costs about the same."""
+    least, most = SEGMENT_FRAMES
+    return min(max(SEGMENT_PIXELS // (width * height), least), most)

@@ -1,0 +1,146 @@
+"""Threads that work ahead and behind: order, bounds, errors on either side, and no thread left over."""
+
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from textovsr.core.stages import AbandonedError, Consumer, working_ahead
+
+NAME = "textovsr-test"
+
+
+@pytest.fixture(autouse=True)
+def no_thread_is_left() -> Iterator[None]:
+    yield
+    assert not [thread.name for thread in threading.enumerate() if thread.name == NAME]
+
+
+@given(count=st.integers(0, 50), depth=st.integers(1, 8))
+def test_items_come_in_order(count: int, depth: int) -> None:
+    with working_ahead(range(count), depth, NAME) as items:
+        assert list(items) == list(range(count))
+
+
+@given(count=st.integers(0, 50), depth=st.integers(1, 8))
+def test_items_go_in_order(count: int, depth: int) -> None:
+    with Consumer(list, depth, NAME) as consumer:
+        for item in range(count):
+            consumer.put(item)
+    assert consumer.result == list(range(count))
+
+
+def test_no_more_is_drawn_than_may_wait() -> None:
+    drawn = 0
+
+    def stream() -> Iterator[int]:
+        nonlocal drawn
+        while True:
+            drawn += 1
+            yield drawn
+
+    with working_ahead(stream(), 3, NAME) as items:
+        for taken in range(1, 20):
+            assert next(items) == taken
+            time.sleep(0.001)
+            assert drawn <= taken + 3 + 1
+
+
+def test_no_more_is_accepted_than_may_wait() -> None:
+    gate, accepted = threading.Event(), []
+
+    def consume(items: Iterator[int]) -> None:
+        gate.wait(10)
+        list(items)
+
+    def produce() -> None:
+        with Consumer(consume, 2, NAME) as consumer:
+            for item in range(5):
+                consumer.put(item)
+                accepted.append(item)
+
+    producer = threading.Thread(target=produce)
+    producer.start()
+    time.sleep(0.1)
+    assert accepted == [0, 1]
+    gate.set()
+    producer.join(10)
+    assert accepted == [0, 1, 2, 3, 4]
+
+
+def test_an_error_ahead_comes_after_the_items_before_it() -> None:
+    def stream() -> Iterator[int]:
+        yield 1
+        yield 2
+        raise ValueError("broken")
+
+    seen = []
+    with pytest.raises(ValueError, match="broken"), working_ahead(stream(), 5, NAME) as items:
+        seen.extend(iter(lambda: next(items), None))
+    assert seen == [1, 2]
+
+
+def test_leaving_early_closes_the_generator_in_its_own_thread() -> None:
+    closed: list[str] = []
+
+    def stream() -> Iterator[int]:
+        try:
+            while True:
+                yield 0
+        finally:
+            closed.append(threading.current_thread().name)
+
+    with working_ahead(stream(), 2, NAME) as items:
+        next(items)
+    assert closed == [NAME]
+
+
+def test_an_error_behind_reaches_put() -> None:
+    def consume(items: Iterator[int]) -> None:
+        next(items)
+        raise OSError("disk full")
+
+    def produce() -> None:
+        with Consumer(consume, 1, NAME) as consumer:
+            while True:
+                consumer.put(0)
+
+    with pytest.raises(OSError, match="disk full"):
+        produce()
+
+
+def test_an_error_behind_reaches_the_end_of_the_block() -> None:
+    def consume(items: Iterator[int]) -> None:
+        list(items)
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"), Consumer(consume, 9, NAME) as consumer:
+        consumer.put(0)
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_an_error_in_the_block_abandons_the_work(error: type[BaseException]) -> None:
+    met: list[type[BaseException]] = []
+    taken: list[int] = []
+    gate = threading.Event()
+
+    def consume(items: Iterator[int]) -> None:
+        gate.wait(10)
+        try:
+            taken.extend(items)
+        except AbandonedError as caught:
+            met.append(type(caught))
+            raise
+
+    def fail(consumer: Consumer[int, None]) -> None:
+        consumer.put(1)
+        threading.Timer(0.1, gate.set).start()
+        raise error
+
+    with pytest.raises(error), Consumer(consume, 3, NAME) as consumer:
+        fail(consumer)
+    assert met == [AbandonedError]
+    assert taken == []

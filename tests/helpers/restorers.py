@@ -1,0 +1,66 @@
+"""Restorers without a network: cheap, exact, and with a state that shows whether it was carried."""
+
+from collections.abc import Iterator, Mapping
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from textovsr.core.restorer import PromptedFrame
+from textovsr.core.tiles import Check
+from textovsr.core.windows import Window, WindowPlan
+
+
+class Enlarge:
+    """A restorer that repeats every pixel; it notes its windows, shots and prompts.
+
+    Args:
+        length: frames a window.
+        look_ahead: frames looked at beyond it.
+        scale: times larger.
+    """
+
+    def __init__(self, length: int = 2, look_ahead: int = 1, scale: int = 4) -> None:
+        self.scale = scale
+        self.windows = WindowPlan(length, look_ahead, (0,))
+        self.seen: list[tuple[int, int]] = []
+        self.prompts: list[str] = []
+        self.shots = 0
+
+    @property
+    def identity(self) -> str:
+        return f"enlarge {self.scale}"
+
+    def plan(self, height: int, width: int) -> WindowPlan:
+        return self.windows
+
+    def open_shot(self, height: int, width: int, plan: WindowPlan) -> "EnlargedShot":
+        self.shots += 1
+        return EnlargedShot(self)
+
+
+class EnlargedShot:
+    """Its state is the number of frames that came out."""
+
+    def __init__(self, restorer: Enlarge) -> None:
+        self.restorer = restorer
+        self.done = 0
+
+    def restore(self, window: Window[PromptedFrame], check: Check) -> Iterator[Tensor]:
+        assert window.start == self.done, "the state and the window are at different frames"
+        self.restorer.seen.append((window.start, len(window.items)))
+        for item in window.items[: window.kept]:
+            check()
+            self.restorer.prompts.append(item.prompt)
+            yield self.draw(item.image)
+            self.done += 1
+
+    def draw(self, image: Tensor) -> Tensor:
+        return F.interpolate(image[None], scale_factor=self.restorer.scale)[0]
+
+    def state(self) -> dict[str, Tensor]:
+        return {"done": torch.tensor(self.done)}
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        if state:
+            self.done = int(state["done"])
