@@ -101,6 +101,9 @@ def _add_running(parser: argparse.ArgumentParser) -> None:
         "--look-ahead", type=int, metavar="FRAMES", help=f"frames looked at beyond it (best {LOOK_AHEAD})"
     )
     group.add_argument("--tile", type=int, metavar="PIXELS", help="side of a tile in pixels of the input")
+    group.add_argument(
+        "--segment", type=int, metavar="FRAMES", help="frames a segment: what a crash may lose, and what can be watched"
+    )
     group.add_argument("--device", default=DEVICE, help="cpu, cuda, cuda:1, mps (default %(default)s)")
     group.add_argument("--quiet", action="store_true", default=False, help="no progress and no closing line")
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from torch import Tensor
 
 from .config import CUT_THRESHOLD, Deinterlace, EncodeConfig, ResultConfig
+from .errors import SettingError
 from .video.mux import MuxReport
 
 
@@ -39,6 +40,7 @@ class Job:
         result: size and colours of the result.
         encode: codec and quality of the result.
         cut_threshold: see ``video.cuts.mark_cuts``.
+        segment: frames after which a segment is closed; 0 chooses by their size.
     """
 
     caption: str = ""
@@ -46,6 +48,11 @@ class Job:
     result: ResultConfig = field(default_factory=ResultConfig)
     encode: EncodeConfig = field(default_factory=EncodeConfig)
     cut_threshold: float = CUT_THRESHOLD
+    segment: int = 0
+
+    def __post_init__(self) -> None:
+        if self.segment < 0:
+            raise SettingError(f"Expected segments of at least 1 frame, got {self.segment}; choose 0 for automatic.")
 
 
 @dataclass(frozen=True)

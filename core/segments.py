@@ -17,7 +17,7 @@ from .video.writer import VideoSpec, VideoWriter
 class SegmentEncoder:
     """Encodes results into the segments of a job.
 
-    A segment ends with the first window that ends at or after ``segment_length`` frames, or with the video. Where they
+    A segment ends with the first window that ends at or after its length in frames, or with the video. Where they
     end follows from the windows alone, so that a job that is taken up again ends them at the same frames.
 
     Args:
@@ -28,6 +28,7 @@ class SegmentEncoder:
 
     def __init__(self, journal: Journal, spec: VideoSpec, job: Job) -> None:
         self._journal, self._spec, self._job = journal, spec, job
+        self._length = job.segment or segment_length(spec.width, spec.height)
         self._suffix = segment_suffix(job.encode.codec)
         self.notes: tuple[str, ...] = ()
 
@@ -53,7 +54,7 @@ class SegmentEncoder:
                     frames += 1
                     continue
                 pause = item
-                if frames >= segment_length(*size):
+                if frames >= self._length:
                     break
             self.notes = tuple(writer.notes)
         self._journal.commit(frames, pause, self._suffix)

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 
 import av
+import torch
 from av.video.stream import VideoStream
 from torch import Tensor
 
@@ -260,7 +261,9 @@ def library_version() -> str:
 def _options(encoder: str, encode: EncodeConfig, spec: VideoSpec) -> dict[str, str]:
     """Return the private options of an encoder."""
     if encoder == "libx264":
-        return {"crf": str(encode.crf), "preset": "medium"}
+        # With AVX-512, x264 gives another picture from run to run, so that a resumed job would not match itself.
+        repeatable = {"x264-params": "asm=avx2"} if torch.backends.cpu.get_cpu_capability() == "AVX512" else {}
+        return {"crf": str(encode.crf), "preset": "medium", **repeatable}
     if encoder == "libx265":
         params = "log-level=error" + (":lossless=1" if encode.crf == 0 else "")
         return {"crf": str(encode.crf), "preset": "medium", "x265-params": params}

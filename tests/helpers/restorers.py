@@ -1,5 +1,6 @@
 """Restorers without a network: cheap, exact, and with a state that shows whether it was carried."""
 
+import time
 from collections.abc import Iterator, Mapping
 
 import torch
@@ -64,3 +65,48 @@ class EnlargedShot:
     def load_state(self, state: Mapping[str, Tensor]) -> None:
         if state:
             self.done = int(state["done"])
+
+
+class Trail(Enlarge):
+    """A restorer whose every frame depends on all frames of its shot before it and on those it may look at.
+
+    Args:
+        length, look_ahead: as ``Enlarge``.
+        seconds: to wait for every frame, as for a slower network.
+    """
+
+    def __init__(self, length: int = 4, look_ahead: int = 2, seconds: float = 0.0) -> None:
+        super().__init__(length, look_ahead, scale=2)
+        self.seconds = seconds
+
+    @property
+    def identity(self) -> str:
+        return "trail"
+
+    def open_shot(self, height: int, width: int, plan: WindowPlan) -> "TrailShot":
+        return TrailShot(self)
+
+
+class TrailShot(EnlargedShot):
+    """Carries an average of the frames so far."""
+
+    restorer: Trail
+
+    def __init__(self, restorer: Trail) -> None:
+        super().__init__(restorer)
+        self.trail: Tensor | None = None
+
+    def restore(self, window: Window[PromptedFrame], check: Check) -> Iterator[Tensor]:
+        ahead = torch.stack([item.image for item in window.items]).mean(dim=0)
+        for item, image in zip(window.items, super().restore(window, check), strict=False):
+            time.sleep(self.restorer.seconds)
+            self.trail = item.image if self.trail is None else 0.7 * self.trail + 0.3 * item.image
+            yield 0.5 * image + 0.3 * self.draw(self.trail) + 0.2 * self.draw(ahead)
+
+    def state(self) -> dict[str, Tensor]:
+        assert self.trail is not None
+        return {**super().state(), "trail": self.trail}
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        super().load_state(state)
+        self.trail = state.get("trail")
