@@ -104,6 +104,7 @@ def _add_running(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--segment", type=int, metavar="FRAMES", help="frames a segment: what a crash may lose, and what can be watched"
     )
+    group.add_argument("--ignore-space", action="store_true", help="begin even if the disk looks too small")
     group.add_argument("--device", default=DEVICE, help="cpu, cuda, cuda:1, mps (default %(default)s)")
     group.add_argument("--quiet", action="store_true", default=False, help="no progress and no closing line")
 
@@ -113,7 +114,7 @@ def run(options: argparse.Namespace) -> Outcome:
     _check_output(options.input, options.output, options.overwrite)
     weights = find(getattr(options, "weights", SHIPPED[0].name))
     from ..core.device import memory_budget, pick_device
-    from ..core.job import Job, Source
+    from ..core.job import Job, Source, Workplace
     from ..core.pipeline import restore_video
     from ..core.restorers.loading import load_restorer
 
@@ -123,7 +124,7 @@ def run(options: argparse.Namespace) -> Outcome:
     source = given(Source, options, path=options.input)
     progress = ProgressLine(sys.stderr, silent=options.quiet)
     try:
-        restored = restore_video(source, restorer, options.output, job, progress)
+        restored = restore_video(source, restorer, options.output, job, progress, place=given(Workplace, options))
     finally:
         progress.close()
     return _describe_restored(restored, options.quiet)

@@ -56,6 +56,19 @@ class Job:
 
 
 @dataclass(frozen=True)
+class Workplace:
+    """Where a job keeps what is finished until all of it is.
+
+    Attributes:
+        jobs: a folder for the folders of jobs; None puts each beside its output.
+        ignore_space: begin even if the disk looks too small.
+    """
+
+    jobs: Path | None = None
+    ignore_space: bool = False
+
+
+@dataclass(frozen=True)
 class Progress:
     """How far a job is.
 

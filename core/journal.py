@@ -6,9 +6,11 @@ appended, and the line is forced to the disk too. So whatever moment a run dies 
 Every line ends with its CRC; files are checked by size and SHA-256.
 """
 
+import errno
 import json
 import logging
 import os
+import re
 import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -17,6 +19,7 @@ from typing import Any
 
 import torch
 from filelock import FileLock, Timeout
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -282,16 +285,17 @@ def _usable(segments: list[Segment], folder: Path) -> list[Segment]:
 def _save_state(state: Mapping[str, Tensor], path: Path) -> Saved:
     """Save tensors with their memory format, on which the last bit of a convolution depends."""
     last = [key for key, value in state.items() if value.dim() == 4 and _is_channels_last(value)]
-    save_file(
-        {key: value.cpu().contiguous() for key, value in state.items()}, path, {"channels_last": json.dumps(last)}
-    )
+    plain = {key: value.cpu().contiguous() for key, value in state.items()}
+    try:
+        save_file(plain, path, {"channels_last": json.dumps(last)})
+    except SafetensorError as error:
+        number = re.search(r"os error (\d+)", str(error))
+        raise OSError(int(number[1]) if number else errno.EIO, str(error)) from error
     sync_file(path)
     return Saved.of(path)
 
 
 def _load_state(path: Path) -> dict[str, Tensor]:
-    from safetensors import safe_open
-
     with safe_open(path, "pt") as file:
         last = set(json.loads(file.metadata()["channels_last"]))
     return {

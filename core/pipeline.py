@@ -20,7 +20,7 @@ from .config import QUEUE
 from .durable import sha256_of
 from .errors import OutputError, VideoError
 from .finish import finish_frame, output_size
-from .job import Job, Progress, Report, Restored, Source
+from .job import Job, Progress, Report, Restored, Source, Workplace
 from .journal import FOLDER_SUFFIX, Journal
 from .restoration import Restoration, Result, ShotFrame
 from .restorer import Restorer
@@ -47,7 +47,7 @@ def restore_video(
     job: Job,
     report: Report,
     check: Check = lambda: None,
-    jobs: Path | None = None,
+    place: Workplace | None = None,
 ) -> Restored:
     """Restore a video into ``output``: every frame, its exact time stamps, and all other streams of the source.
 
@@ -61,13 +61,14 @@ def restore_video(
         job: texts, size, colours, encoding.
         report: called after every frame.
         check: called between pieces of work; raises to cancel.
-        jobs: where the folders of jobs are; None puts them beside their outputs.
+        place: where finished segments are kept; None is beside the output.
 
     Raises:
         VideoError: the source cannot be read, or changed meanwhile.
         OutputError: the result cannot be written as asked, there is no room for it, or another run is writing it.
         SettingError: settings out of range.
     """
+    place = place or Workplace()
     check_encoding(output, job.encode)
     if not output.parent.is_dir():
         raise OutputError(f"Expected a folder {output.parent} to write to, found none; make it, or correct the path.")
@@ -77,9 +78,10 @@ def restore_video(
     ) as reader:
         plan = restorer.plan(reader.info.height, reader.info.width)
         header = _header(source, output, restorer, job, plan)
-        with Journal(job_folder(output, jobs, header["key"]), header) as journal:
+        with Journal(job_folder(output, place.jobs, header["key"]), header) as journal:
             run = _Run(source, reader, restorer, job, journal, report, check, began)
-            run.check_space(output.parent)
+            if not place.ignore_space:
+                run.check_space(output.parent)
             run.restore()
             streams = run.assemble(output)
             result = Restored(

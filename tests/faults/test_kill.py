@@ -8,19 +8,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from fractions import Fraction
 from pathlib import Path
 
-import av
-import numpy as np
 import pytest
 
 from textovsr.core.journal import read_lines
 from textovsr.core.pipeline import job_folder
+from textovsr.tests.helpers.frames import decoded, packets
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has neither fork nor SIGKILL")
 
-FRAMES, SEGMENT = 90, 8
+SEGMENT = 8
 KILLS = 24
 
 
@@ -58,44 +56,6 @@ def forker() -> Iterator[Forker]:
     with running.process:  # closes its pipes, which ends it
         yield running
     assert running.process.returncode == 0
-
-
-@pytest.fixture(scope="module")
-def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Moving noise with two cuts and irregular times, with sound."""
-    path = tmp_path_factory.mktemp("source") / "in.mp4"
-    rng = np.random.default_rng(0)
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=25, options={"crf": "10"})
-        stream.width, stream.height, stream.pix_fmt = 48, 32, "yuv420p"
-        stream.time_base = stream.codec_context.time_base = Fraction(1, 1000)
-        sound = container.add_stream("aac", rate=16000, layout="mono")
-        scene, pts = np.zeros((32, 96, 3), np.uint8), 0
-        for index in range(FRAMES):
-            if index in (0, 31, 70):
-                scene = np.kron(rng.integers(0, 255, (4, 12, 3)), np.ones((8, 8, 1))).astype(np.uint8)
-            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(scene[:, index % 48 :][:, :48]), format="rgb24")
-            frame.pts, frame.time_base = pts, Fraction(1, 1000)
-            pts += int(rng.integers(20, 90))
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
-        tone = av.AudioFrame.from_ndarray(np.zeros((1, 48000), np.float32), format="fltp", layout="mono")
-        tone.sample_rate, tone.pts = 16000, 0
-        container.mux(sound.encode(tone))
-        container.mux(sound.encode(None))
-    return path
-
-
-def decoded(path: Path) -> list[tuple[Fraction, bytes]]:
-    """Time and picture of every frame."""
-    with av.open(str(path)) as container:
-        return [(f.pts * f.time_base, f.to_ndarray().tobytes()) for f in container.decode(video=0)]
-
-
-def packets(path: Path) -> list[bytes]:
-    """The sound."""
-    with av.open(str(path)) as container:
-        return [bytes(packet) for packet in container.demux(audio=0) if packet.size]
 
 
 def finished(output: Path) -> int:

@@ -1,0 +1,85 @@
+"""A disk that fills up, for real: a tmpfs of a few KiB, grown step by step until the job is done."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from textovsr.core.config import EncodeConfig
+from textovsr.core.errors import DiskFullError
+from textovsr.core.job import Job, Source
+from textovsr.core.pipeline import restore_video
+from textovsr.core.space import check_space, estimate_bytes, readable
+from textovsr.tests.helpers.frames import decoded, packets
+from textovsr.tests.helpers.restorers import Trail
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Path:
+    """A mount point; skipped where a process may not have mounts of its own, but CI must be able to."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    allowed = subprocess.run(["unshare", "-rm", "mount", "-t", "tmpfs", "x", str(folder)], check=False).returncode == 0
+    if not allowed and os.environ.get("CI"):
+        pytest.fail("Expected mount namespaces in CI, found none: the test of full disks cannot run")
+    if not allowed:
+        pytest.skip("needs mount namespaces (Linux, unshare)")
+    return folder
+
+
+def test_a_full_disk_loses_nothing_that_is_finished(disk: Path, source: Path, tmp_path: Path) -> None:
+    filling = Path(__file__).with_name("filling.py")
+    steps = f'mount -t tmpfs -o size=8k tmpfs "{disk}" && exec "{sys.executable}" "{filling}" "$@"'
+    done = subprocess.run(
+        ["unshare", "-rm", "sh", "-c", steps, "sh", str(disk), str(source), str(tmp_path / "whole.mp4")],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    attempts = [json.loads(line) for line in done.stdout.splitlines()]
+    assert attempts[-1]["error"] == ""
+    assert attempts[-1]["names"] == ["out.mp4"]
+    assert len(attempts) > 4
+    frames = [attempt["frames"] for attempt in attempts[:-1]]
+    assert frames == sorted(frames)
+    assert len(set(frames)) > 3
+    for attempt in attempts[:-1]:
+        assert "free some space" in attempt["error"]
+        assert "out.mp4" not in attempt["names"]
+    assert decoded(tmp_path / "out.mp4") == decoded(tmp_path / "whole.mp4")
+    assert packets(tmp_path / "out.mp4") == packets(source)
+
+
+def test_too_little_room_is_said_before_the_start(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("textovsr.core.pipeline.estimate_bytes", lambda *_: 1 << 60)
+    restorer = Trail()
+    with pytest.raises(DiskFullError, match=r"Expected 1152921\.5 TB free in .* choose an output on another disk"):
+        restore_video(Source(source), restorer, tmp_path / "out.mp4", Job(), lambda _: None)
+    assert restorer.shots == 0
+    assert not list(tmp_path.iterdir())
+
+
+def test_room_is_checked(tmp_path: Path) -> None:
+    check_space(tmp_path, 1)
+    with pytest.raises(DiskFullError, match="free some space"):
+        check_space(tmp_path, 1 << 60)
+
+
+def test_an_estimate_follows_the_pixels_and_the_quality() -> None:
+    base = estimate_bytes(1280, 720, 100, EncodeConfig())
+    assert estimate_bytes(1280, 720, 200, EncodeConfig()) == pytest.approx(2 * base, rel=0.01)
+    assert estimate_bytes(2560, 720, 100, EncodeConfig()) == pytest.approx(2 * base, rel=0.01)
+    assert estimate_bytes(1280, 720, 100, EncodeConfig(crf=22)) == pytest.approx(base / 2, rel=0.01)
+    assert estimate_bytes(1280, 720, 100, EncodeConfig(codec="ffv1")) > 10 * base
+
+
+@pytest.mark.parametrize(
+    ("size", "words"), [(0, "0.0 kB"), (999, "1.0 kB"), (3.2e6, "3.2 MB"), (5e9, "5.0 GB"), (2e15, "2000.0 TB")]
+)
+def test_sizes_in_words(size: float, words: str) -> None:
+    assert readable(size) == words
