@@ -1,6 +1,7 @@
 """``textovsr info``: what a video file holds."""
 
 import argparse
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,6 +9,7 @@ from .common import Outcome
 
 if TYPE_CHECKING:
     from ..core.video.probe import StreamInfo, VideoInfo
+    from ..core.video.scan import Scan
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -18,12 +20,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> Outcome:
     """Describe a video."""
     from ..core.video.probe import probe
+    from ..core.video.scan import scan
 
     info = probe(options.input)
-    return Outcome(info.as_dict(), _describe_video(info))
+    found = scan(info)
+    return Outcome({**info.as_dict(), "scan": asdict(found)}, _describe_video(info, found))
 
 
-def _describe_video(info: "VideoInfo") -> str:
+def _describe_video(info: "VideoInfo", found: "Scan") -> str:
     def words(stream: "StreamInfo") -> str:
         sound = f"{stream.channels} channels, {stream.sample_rate} Hz" if stream.channels else ""
         return ", ".join(filter(None, (stream.codec, stream.language, stream.title, sound)))
@@ -33,6 +37,8 @@ def _describe_video(info: "VideoInfo") -> str:
         ("file", str(info.path)),
         ("container", info.container),
         ("video", f"{info.codec}, {info.width}x{info.height}, {info.pixel_format}, {info.bit_depth} bit"),
+        ("scan", found.sentence),
+        ("HDR", "mastering display and light levels are told" if info.hdr else ""),
         ("rotation", f"{info.rotation} degrees" if info.rotation else ""),
         ("pixel aspect", str(info.sample_aspect_ratio) if info.sample_aspect_ratio != 1 else ""),
         ("frames", f"{info.frames or 'unknown'} at {float(info.frame_rate):.3f} fps on average"),

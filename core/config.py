@@ -98,3 +98,12 @@ SEGMENT_PIXELS = 120_000_000
 
 QUEUE = 4
 """Frames that may wait between two stages of the pipeline."""
+
+SMALLEST_SIDE, LARGEST_SIDE = 16, 16384
+"""Sides of a video that is taken, in pixels: the networks need the one, and no common encoder writes the other's."""
+
+LARGEST_AREA = 40_000_000
+"""Pixels of a frame that is taken: 8K and a little more, which is half a gigabyte a frame."""
+
+DECODER_THREADS = 4
+"""Frames decoded side by side, at most."""

@@ -30,7 +30,11 @@ class EmptyVideoError(VideoError):
 
 
 class DamagedVideoError(VideoError):
-    """Decoding stopped on damaged data."""
+    """Something of the video is damaged or missing, and the caller asked for all or nothing."""
+
+
+class VideoSizeError(VideoError):
+    """The picture is smaller or larger than what can be worked on."""
 
 
 class OutputError(InputError):

@@ -15,11 +15,14 @@ from av.stream import Stream
 from av.video.stream import VideoStream
 from torch import Tensor
 
-from ..errors import EmptyVideoError
+from ..config import LARGEST_AREA, LARGEST_SIDE, SMALLEST_SIDE
+from ..errors import EmptyVideoError, VideoSizeError
 from .color import ColorTags, read_tags
+from .hdr import HdrMetadata
 from .source import demux_safely, find_video_stream, open_source
 
 _FALLBACK_RATE = Fraction(25)
+_WITH_DURATIONS = ("mov,mp4,m4a,3gp,3g2,mj2", "avi", "matroska,webm")
 _INTERLACED_FIELD_ORDERS = range(2, 6)
 
 
@@ -108,6 +111,9 @@ class VideoInfo:
         bit_depth: bits a sample.
         color: how samples are to be read.
         interlaced: whether the first frame is; None if not told.
+        stored_duration: seconds of video as the header of its stream says, if it does.
+        counted: whether ``frames`` is the container's own count.
+        hdr: static HDR metadata of the first frame, or None.
         audio: the audio streams.
         subtitles: the subtitle streams.
         chapters: number of chapters.
@@ -130,6 +136,9 @@ class VideoInfo:
     bit_depth: int
     color: ColorTags
     interlaced: bool | None
+    stored_duration: Fraction | None = None
+    counted: bool = False
+    hdr: HdrMetadata | None = None
     audio: tuple[StreamInfo, ...] = ()
     subtitles: tuple[StreamInfo, ...] = ()
     chapters: int = 0
@@ -167,15 +176,30 @@ def probe(path: Path) -> VideoInfo:
         VideoNotFoundError: there is no such file.
         NotAVideoError: FFmpeg cannot open it, or it holds no moving picture.
         EmptyVideoError: not one frame can be decoded.
+        VideoSizeError: the picture is too small or too large.
     """
     path = Path(path)
     with open_source(path) as container:
         stream = find_video_stream(container, path)
-        return _describe(path, container, stream, _first_frame(container, stream, path))
+        _check_size(stream.codec_context.width, stream.codec_context.height, path)
+        frame = _first_frame(container, stream, path)
+        _check_size(frame.width, frame.height, path)
+        return _describe(path, container, stream, frame)
+
+
+def _check_size(width: int, height: int, path: Path) -> None:
+    """Refuse what cannot be worked on; a size of 0 is not known yet."""
+    sides = {width, height} - {0}
+    if any(not SMALLEST_SIDE <= side <= LARGEST_SIDE for side in sides) or width * height > LARGEST_AREA:
+        raise VideoSizeError(
+            f"Expected a picture of at least {SMALLEST_SIDE}x{SMALLEST_SIDE} and at most {LARGEST_SIDE} pixels a side "
+            f"and {LARGEST_AREA // 1_000_000} megapixels, got {width}x{height} in {path}; crop or scale it first."
+        )
 
 
 def _first_frame(container: InputContainer, stream: VideoStream, path: Path) -> av.VideoFrame:
     stream.thread_count = 1
+    stream.codec_context.options = {"max_pixels": str(2 * LARGEST_AREA)}
     for packet in demux_safely(container, [stream]):
         if packet is None:
             continue
@@ -192,7 +216,9 @@ def _describe(path: Path, container: InputContainer, stream: VideoStream, frame:
     orientation = Orientation.of(frame)
     time_base = stream.time_base or Fraction(1, 1000)
     rate = stream.average_rate or stream.guessed_rate or _FALLBACK_RATE
-    duration = _duration(container, stream, time_base)
+    stored = _stored_duration(container, stream, time_base)
+    duration = stored or _duration(container, stream, time_base)
+    counted = _count(container, stream)
     width, height = frame.width, frame.height
     aspect = stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio or Fraction(1)
     if orientation.transpose:
@@ -209,11 +235,14 @@ def _describe(path: Path, container: InputContainer, stream: VideoStream, frame:
         time_base=time_base,
         start_time=(frame.pts or 0) * time_base,
         duration=duration,
-        frames=_count(container, stream) or (round(duration * rate) if duration else None),
+        frames=counted or (round(duration * rate) if duration else None),
         pixel_format=frame.format.name,
         bit_depth=max(8, *(c.bits for c in frame.format.components)),
         color=read_tags(frame, stream.codec_context.codec.canonical_name),
         interlaced=_interlaced(stream, frame),
+        stored_duration=stored,
+        counted=bool(counted),
+        hdr=HdrMetadata.of(frame),
         audio=tuple(_stream_info(s) for s in container.streams.audio),
         subtitles=tuple(_stream_info(s) for s in container.streams.subtitles),
         chapters=len(container.chapters()),
@@ -228,13 +257,19 @@ def _count(container: InputContainer, stream: VideoStream) -> int:
     return stream.frames
 
 
-def _duration(container: InputContainer, stream: VideoStream, time_base: Fraction) -> Fraction | None:
-    if stream.duration:
+def _stored_duration(container: InputContainer, stream: VideoStream, time_base: Fraction) -> Fraction | None:
+    if stream.duration and container.format.name in _WITH_DURATIONS:  # elsewhere it is FFmpeg's estimate
         return stream.duration * time_base
     tag = next((v for k, v in stream.metadata.items() if k.upper().startswith("DURATION")), "")
     parts = tag.split(":")  # Matroska: 00:01:02.345000000
     if len(parts) == 3 and all(p.replace(".", "", 1).isdigit() for p in parts):
         return int(parts[0]) * 3600 + int(parts[1]) * 60 + Fraction(parts[2])
+    return None
+
+
+def _duration(container: InputContainer, stream: VideoStream, time_base: Fraction) -> Fraction | None:
+    if stream.duration:
+        return stream.duration * time_base
     return Fraction(container.duration, av.time_base) if container.duration else None
 
 

@@ -3,25 +3,30 @@
 import inspect
 import logging
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 
 import av
-from av.container import InputContainer
-from av.video.stream import VideoStream
 from torch import Tensor
 
 from ..config import Deinterlace
 from ..errors import EmptyVideoError, SettingError
+from .clock import Clock, Picture
 from .color import to_rgb
+from .decode import Damage, Decoder, decode
+from .deinterlace import Deinterlacer, plan_deinterlacing
+from .extent import missing_at_end, more_than_told
+from .planes import pixel_layout
 from .probe import VideoInfo, probe
-from .source import demux_safely, find_video_stream, open_source, to_ticks
+from .report import PARTIAL, RESIZED, Ledger, Loss, Place, ReadReport
+from .scan import Scan, scan
+from .source import to_ticks
 
 logger = logging.getLogger(__name__)
 
-_THREADS = 2
 _SEEK_BACK_SECONDS = (0, 2, 10, 60)
 
 
@@ -40,29 +45,24 @@ class Frame:
     duration: int
 
 
-@dataclass
-class ReadReport:
-    """What a pass found."""
-
-    lost: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-
-
 class VideoReader:
     """The frames of a video in presentation order, as often as it is iterated.
 
     Frames of [start, start + duration) are yielded; both are measured from the presentation time of the first frame,
-    at the precision of the time base. Peak memory: a few frames, whatever the length. ``damaged`` counts what could
-    not be decoded, or only in part, in the latest pass. Frames whose size differs from the first one's are resized.
+    at the precision of the time base. Peak memory: a few frames, whatever the length. ``report`` tells what the latest
+    pass found. Frames whose size differs from the first one's are resized.
 
     Args:
         path: the file.
         start: seconds from the first frame.
         duration: seconds, or None for all that follows.
+        deinterlace: ``auto`` deinterlaces what ``scan`` finds to be interlaced, ``on`` everything, ``off`` nothing.
+        strict: the first thing that is missing, damaged, made up or resized is an error.
 
     Raises:
-        VideoNotFoundError, NotAVideoError, EmptyVideoError: from ``probe``; EmptyVideoError also while iterating,
-            when no frame lies in the range.
+        VideoNotFoundError, NotAVideoError, EmptyVideoError, VideoSizeError: from ``probe``; EmptyVideoError also while
+            iterating, when no frame lies in the range.
+        DamagedVideoError: while iterating, if ``strict``.
         SettingError: ``start`` is negative, or ``duration`` is not positive.
     """
 
@@ -82,7 +82,7 @@ class VideoReader:
         self.path = Path(path)
         self.info: VideoInfo = probe(self.path)
         self.report = ReadReport()
-        self.damaged = 0
+        self._deinterlace, self._strict = deinterlace, strict
         origin, time_base = self.info.start_ticks, self.info.time_base
         self._first = origin + to_ticks(start, time_base)
         self._end = None if duration is None else origin + to_ticks(Fraction(start) + Fraction(duration), time_base)
@@ -104,89 +104,138 @@ class VideoReader:
     def __iter__(self) -> Iterator[Frame]:
         return self.frames()
 
+    @cached_property
+    def scan(self) -> Scan:
+        """Whether the video is progressive, interlaced or telecined; found by looking at some frames, once."""
+        return scan(self.info)
+
     def frames(self, skip: int = 0) -> Iterator[Frame]:
-        """The frames, the first ``skip`` of them left out without being converted."""
+        """Begin a pass; of the frames it would yield, the first ``skip`` are left out without being converted.
+
+        Everything else is done to them all the same, so that frame k is the same whether others were skipped or not.
+        """
         frames = self._read(skip)
         self._passes = [p for p in self._passes if inspect.getgeneratorstate(p) != inspect.GEN_CLOSED] + [frames]
         return frames
 
     def _read(self, skip: int) -> Generator[Frame, None, None]:
-        self.damaged, delivered = 0, 0
-        for frame, pts in self._from_start():
-            if self._end is not None and pts >= self._end:
+        self.report = ReadReport()
+        ledger = Ledger(self.path, self.report, strict=self._strict)
+        one_pass = _Pass(self.info, (self._first, self._end), ledger)
+        for picture in self._whole(one_pass):
+            assert picture.pts is not None
+            if self._end is not None and picture.pts >= self._end:
                 break
-            if pts >= self._first:
-                delivered += 1
-                if delivered <= skip:
-                    continue
-                yield self._convert(frame, pts)
-        if self.damaged:
-            logger.warning("%s: %d damaged spots; %d frames were kept.", self.path, self.damaged, delivered)
-        if not delivered:
+            if picture.pts >= self._first:
+                self.report.frames += 1
+                one_pass.inspect(picture)
+                if self.report.frames > skip:
+                    yield Frame(one_pass.convert(picture.frame), picture.pts, picture.duration)
+        else:
+            one_pass.finish()
+        for sentence in self.report.lost:
+            logger.warning("%s: %s", self.path, sentence)
+        if not self.report.frames:
             raise EmptyVideoError(
                 f"Expected frames in the chosen part of {self.path}, got none; "
                 f"choose a longer part, or one that begins before {float(self.info.duration or 0):.3f} s."
             )
 
-    def _convert(self, frame: av.VideoFrame, pts: int) -> Frame:
-        info = self.info
-        width, height = (info.height, info.width) if info.orientation.transpose else (info.width, info.height)
-        if (frame.width, frame.height) != (width, height):
-            frame = frame.reformat(width=width, height=height, interpolation="BICUBIC")
-        return Frame(info.orientation.apply(to_rgb(frame, info.color)), pts, frame.duration or 0)
+    def _whole(self, one_pass: "_Pass") -> Iterator[Picture]:
+        """Decoded pictures with their times, deinterlaced where that is due."""
+        pictures = one_pass.timed(self._seek_to)
+        if self._deinterlace == "off" and not self.info.interlaced:
+            return pictures
+        plan = plan_deinterlacing(self._deinterlace, self.scan)
+        if plan.note:
+            one_pass.ledger.note(plan.note)
+        if not plan.options:
+            return pictures
+        full_range = self.info.color.full_range
+        return Deinterlacer(plan.options, full_range=full_range, ledger=one_pass.ledger).run(pictures)
 
-    def _from_start(self) -> Iterator[tuple[av.VideoFrame, int]]:
-        """Yield decoded frames with their times, from a key frame at or before the range."""
+    @cached_property
+    def _seek_to(self) -> int | None:
+        """Where to seek, so that what comes out begins at or before the range; None is the beginning of the file."""
         for back in _SEEK_BACK_SECONDS:
             target = self._first - to_ticks(back, self.info.time_base)
             if target <= self.info.start_ticks:
                 break
-            with open_source(self.path) as container:
-                frames = self._decode(container, seek_to=target)
-                first = next(frames, None)
-                if first is not None and first.pts is not None and first.pts <= self._first:
-                    self.damaged = 0
-                    yield from self._timed(first, frames)
-                    return
-        self.damaged = 0
-        with open_source(self.path) as container:
-            frames = self._decode(container)
-            first = next(frames, None)
-            if first is not None:
-                yield from self._timed(first, frames)
+            items = Decoder(self.path, target).run()
+            first = next((item for item in items if isinstance(item, Picture)), None)
+            items.close()
+            if first is not None and not first.derived and first.pts is not None and first.pts <= self._first:
+                return target
+        return None
 
-    def _timed(self, first: av.VideoFrame, others: Iterator[av.VideoFrame]) -> Iterator[tuple[av.VideoFrame, int]]:
-        """Give every frame a time later than the one before: its own where that holds, else one step on."""
+
+class _Pass:
+    """One pass over a video: what comes out of the decoder is timed, converted and kept account of."""
+
+    def __init__(self, info: VideoInfo, span: tuple[int, int | None], ledger: Ledger) -> None:
+        self.info, self.ledger = info, ledger
+        self._first, self._end = span
+        turned = info.orientation.transpose
+        self._size = (info.height, info.width) if turned else (info.width, info.height)
+        self._decoded = 0
+        self._until = info.start_ticks
+        self._packets: int | None = None
+
+    def timed(self, seek_to: int | None) -> Iterator[Picture]:
+        """Decode from a key frame at or before ``seek_to``, and give every picture its time."""
         step = max(1, round(1 / (self.info.frame_rate * self.info.time_base)))
-        pts = self.info.start_ticks if first.pts is None else first.pts
-        yield first, pts
-        last_step = first.duration or step
-        for frame in others:
-            pts = frame.pts if frame.pts is not None and frame.pts > pts else pts + last_step
-            last_step = frame.duration or step
-            yield frame, pts
+        for picture in Clock(self.info.start_ticks, step).run(self._decode(seek_to)):
+            assert picture.pts is not None
+            if picture.lost is not None:
+                self._lose(picture.lost, picture.pts)
+            self._until = picture.pts + (picture.duration or step)
+            yield picture
 
-    def _decode(self, container: InputContainer, seek_to: int | None = None) -> Iterator[av.VideoFrame]:
-        stream = find_video_stream(container, self.path)
-        stream.thread_type, stream.thread_count = "SLICE", _THREADS  # frame threads lose good frames near damage
-        if seek_to is not None:
-            try:
-                container.seek(seek_to, stream=stream)
-            except av.error.FFmpegError:
-                return
-        for packet in demux_safely(container, [stream]):
-            for frame in self._decode_packet(stream, packet):
-                self.damaged += frame.is_corrupt
-                yield frame
+    def _decode(self, seek_to: int | None) -> Iterator[Picture]:
+        for item, packets in decode(self.info.path, seek_to):
+            self._packets = packets if seek_to is None else None
+            if isinstance(item, Damage):
+                self._lose(item.loss, item.pts)
+                continue
+            self._decoded += item.pts is None or item.pts >= self._first
+            if item.frame.is_corrupt:
+                self._lose(PARTIAL, item.pts)
+            if item.derived:
+                self.ledger.note(
+                    "The file stores the order of its frames, but no times; they follow from its constant frame rate."
+                )
+            yield item
 
-    def _decode_packet(self, stream: VideoStream, packet: "av.Packet[VideoStream] | None") -> list[av.VideoFrame]:
-        if packet is None:
-            self.damaged += 1
-            return []
-        try:
-            return stream.decode(packet)
-        except av.error.EOFError:
-            return []
-        except av.error.FFmpegError:
-            self.damaged += 1
-            return []
+    def _lose(self, loss: Loss, pts: int | None) -> None:
+        """Count a loss, unless it lies outside the chosen part."""
+        trimmed = self._first > self.info.start_ticks
+        if pts is not None and ((trimmed and pts < self._first) or (self._end is not None and pts >= self._end)):
+            return
+        self.ledger.lose(loss, self._place(pts))
+
+    def _place(self, pts: int | None) -> Place:
+        seconds = None if pts is None else float(pts * self.info.time_base - self.info.start_time)
+        return Place(self._decoded, seconds)
+
+    def inspect(self, picture: Picture) -> None:
+        """Look for changes of size and format that a reader should know of."""
+        frame = picture.frame
+        if (frame.width, frame.height) != self._size:
+            self._lose(RESIZED, picture.pts)
+        if frame.format.name not in (self.info.pixel_format, pixel_layout(self.info.pixel_format).format):
+            self.ledger.note(
+                f"The pixel format changes from {self.info.pixel_format} to {frame.format.name}; each is read as it is."
+            )
+
+    def convert(self, frame: av.VideoFrame) -> Tensor:
+        """Return (3,H,W) RGB, upright, of the size of the first frame."""
+        if (frame.width, frame.height) != self._size:
+            frame = frame.reformat(width=self._size[0], height=self._size[1], interpolation="BICUBIC")
+        return self.info.orientation.apply(to_rgb(frame, self.info.color))
+
+    def finish(self) -> None:
+        """At the end of the file, compare what came with what its header says."""
+        for sentence in missing_at_end(self.info, self._packets, self._until):
+            self.ledger.lose_once(sentence, self._place(self._until))
+        for sentence in more_than_told(self.info, self._packets, self._until):
+            self.ledger.note(sentence)

@@ -73,13 +73,19 @@ def find_video_stream(container: InputContainer, path: Path) -> VideoStream:
 
 
 def demux_safely(container: InputContainer, streams: list[VideoStream]) -> Iterator["av.Packet[VideoStream] | None"]:
-    """Yield the packets of ``streams``, and ``None`` for each damaged spot that was skipped."""
-    for _ in range(_DEMUX_ERROR_LIMIT):
+    """Yield the packets of ``streams``, and ``None`` for each damaged spot that was skipped.
+
+    Many spots without a packet between them are the end: some files make the demuxer fail at one place for ever.
+    """
+    errors = 0
+    while errors < _DEMUX_ERROR_LIMIT:
         try:
             for packet in container.demux(streams):
+                errors = 0
                 yield cast("av.Packet[VideoStream]", packet)
             return
         except av.error.FFmpegError:
+            errors += 1
             yield None
 
 

@@ -42,7 +42,8 @@ def test_every_frame_is_read_once_in_order(
         steps = {b.pts - a.pts for a, b in pairwise(frames)}
         assert {step * reader.info.time_base for step in steps} == {Fraction(1, 25)}
         assert [f.pts for f in reader] == [f.pts for f in frames]  # a second pass
-        assert reader.damaged == 0
+        assert reader.report.frames == 20
+        assert reader.report.lost == []
 
 
 @pytest.mark.parametrize("suffix", KINDS)
@@ -107,8 +108,10 @@ def test_good_frames_survive_damage(
     assert len(numbers) >= 37
     assert numbers[:20] == list(range(20))
     assert numbers[-17:] == list(range(23, 40))
-    assert reader.damaged >= 1
-    assert f"{reader.damaged} damaged spots" in caplog.text
+    assert reader.report.lost == [
+        "3 frames could not be decoded and are missing: between frame 20 (0.800 s) and frame 20 (0.880 s)."
+    ]
+    assert reader.report.lost[0] in caplog.text
 
 
 def test_a_truncated_file_gives_what_is_left(make_clip: MakeClip, clip_type: Any, read_number: ReadNumber) -> None:

@@ -1,0 +1,186 @@
+"""Decoding: frames as they come out, and what did not come out."""
+
+import os
+from collections import deque
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import TypeAlias
+
+import av
+from av.container import InputContainer
+from av.video.stream import VideoStream
+
+from ..config import DECODER_THREADS, LARGEST_AREA
+from .clock import Picture
+from .report import MISSING, UNDECODABLE, UNREADABLE, Loss
+from .source import demux_safely, find_video_stream, open_source
+
+_Packet: TypeAlias = "av.Packet[VideoStream]"
+
+_MOST_PENDING = 1024
+_FIELD = Fraction(3, 4)  # of a frame: more than a field, less than two
+
+
+@dataclass(frozen=True)
+class Damage:
+    """Something that did not come out.
+
+    Attributes:
+        loss: what.
+        pts: when, in ticks; None if unknown.
+    """
+
+    loss: Loss
+    pts: int | None = None
+
+
+class _Account:
+    """Which packets have not become frames yet.
+
+    Decoders drop frames without a word. A packet is lost once a frame comes out that is shown later and whose own
+    packet came in later, since frames come out in the order in which they are shown.
+    """
+
+    def __init__(self) -> None:
+        self._pending: dict[int, int] = {}
+        self._sent = 0
+        self._matching = True
+        self._shown_until: int | None = None
+
+    def send(self, packet: _Packet) -> list[int]:
+        """Expect a frame of ``packet``; returns what is given up for it, so that memory is bounded."""
+        self._sent += 1
+        if not self._matching or packet.pts is None or packet.is_discard:
+            return []
+        self._pending[packet.pts] = self._sent
+        if len(self._pending) <= _MOST_PENDING:
+            return []
+        return self._settle([next(iter(self._pending))])
+
+    def receive(self, frame: av.VideoFrame, field: int) -> list[int]:
+        """Tell which packets are lost, now that ``frame`` came out; ``field`` is the length of a field in ticks."""
+        if not self._matching or frame.pts is None:
+            return []
+        number = self._pending.pop(frame.pts, None)
+        if number is None:
+            self._matching = frame.is_corrupt  # else this decoder makes times of its own
+            if not self._matching:
+                self._pending.clear()
+            return []
+        lost = self._settle([pts for pts, sent in self._pending.items() if pts < frame.pts and sent < number])
+        self._shown_until = frame.pts + max(frame.duration or 0, field if frame.interlaced_frame else 0)
+        return lost
+
+    def rest(self) -> list[int]:
+        """Tell which packets never became frames; called at the end."""
+        return self._settle(list(self._pending))
+
+    def _settle(self, times: list[int]) -> list[int]:
+        """Stop waiting for packets. Those within the time of the frame before are second fields, or never shown."""
+        for pts in times:
+            del self._pending[pts]
+        return sorted(pts for pts in times if self._shown_until is None or pts >= self._shown_until)
+
+
+@dataclass
+class Decoder:
+    """One pass over the packets of a file.
+
+    Args:
+        path: the file.
+        seek_to: ticks; the pass begins at a key frame before them. None begins with the first packet.
+        fast: decode frames side by side. That loses good frames near damaged ones, in some decoders without a word.
+
+    Attributes:
+        packets: how many packets with a picture it has met; those that an edit list hides are left out.
+    """
+
+    path: Path
+    seek_to: int | None = None
+    fast: bool = True
+    packets: int = 0
+    _account: _Account = field(default_factory=_Account)
+    _times: deque[int] = field(default_factory=deque)
+
+    def run(self) -> Generator[Picture | Damage, None, None]:
+        """Yield the frames in the order in which they are shown, and what was lost before each."""
+        with open_source(self.path) as container:
+            stream = prepare(container, self.path, fast=self.fast)
+            if self.seek_to is not None:
+                try:
+                    container.seek(self.seek_to, stream=stream)
+                except av.error.FFmpegError:
+                    return
+            rate, base = stream.average_rate, stream.time_base
+            field_ticks = int(_FIELD / (rate * base)) if rate and base else 0
+            for packet in demux_safely(container, [stream]):
+                if packet is None:
+                    yield Damage(UNREADABLE)
+                    continue
+                yield from self._send(packet)
+                for frame in self._decode(stream, packet):
+                    if frame is None:
+                        yield Damage(UNDECODABLE)
+                        continue
+                    yield from (Damage(MISSING, pts) for pts in self._account.receive(frame, field_ticks))
+                    yield self._picture(frame)
+            yield from (Damage(MISSING, pts) for pts in self._account.rest())
+
+    def _send(self, packet: _Packet) -> Iterator[Damage]:
+        if packet.size and not packet.is_discard:
+            self.packets += 1
+            if packet.pts is None and packet.dts is not None:
+                self._times.append(packet.dts)
+            yield from (Damage(MISSING, pts) for pts in self._account.send(packet))
+
+    def _decode(self, stream: VideoStream, packet: _Packet) -> Iterator[av.VideoFrame | None]:
+        """The frames that come out; None for one without a time that is known to be lost."""
+        try:
+            yield from stream.decode(packet)
+        except av.error.EOFError:
+            return
+        except av.error.FFmpegError:
+            if packet.size and packet.pts is None:
+                if packet.dts is not None and self._times:
+                    self._times.pop()
+                yield None
+
+    def _picture(self, frame: av.VideoFrame) -> Picture:
+        """AVI stores no presentation times, only an order at a constant rate: decoding times, sorted, are both."""
+        pts, derived = frame.pts, False
+        if pts is None and self._times:
+            pts, derived = self._times.popleft(), True
+        return Picture(frame, pts, frame.duration or 0, derived)
+
+
+def prepare(container: InputContainer, path: Path, *, fast: bool) -> VideoStream:
+    """Return the main video stream, ready to decode in bounded memory."""
+    stream = find_video_stream(container, path)
+    stream.thread_type = "AUTO" if fast else "SLICE"
+    stream.thread_count = min(DECODER_THREADS, os.cpu_count() or 1) if fast else 1
+    stream.codec_context.options = {"max_pixels": str(2 * LARGEST_AREA)}  # of a size that appears midway
+    return stream
+
+
+def decode(path: Path, seek_to: int | None = None) -> Iterator[tuple[Picture | Damage, int]]:
+    """Decode side by side until the first damage shows, then again one by one, without what was already yielded.
+
+    Both ways give the same samples for as long as nothing is damaged. Each item comes with the packets met so far.
+    """
+    done = 0
+    decoder = Decoder(path, seek_to)
+    for item in decoder.run():
+        if isinstance(item, Damage) or item.frame.is_corrupt:
+            break
+        done += 1
+        yield item, decoder.packets
+    else:
+        return
+    decoder = Decoder(path, seek_to, fast=False)
+    for item in decoder.run():
+        if isinstance(item, Picture) and done:
+            done -= 1
+            continue
+        yield item, decoder.packets
