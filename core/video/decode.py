@@ -20,6 +20,7 @@ from .source import demux_safely, find_video_stream, open_source
 _Packet: TypeAlias = "av.Packet[VideoStream]"
 
 _MOST_PENDING = 1024
+_SHOWN = 64  # frames that came out last; no codec reorders more than 16
 _FIELD = Fraction(3, 4)  # of a frame: more than a field, less than two
 
 
@@ -47,7 +48,7 @@ class _Account:
         self._pending: dict[int, int] = {}
         self._sent = 0
         self._matching = True
-        self._shown_until: int | None = None
+        self._shown: deque[tuple[int, int]] = deque(maxlen=_SHOWN)
 
     def send(self, packet: _Packet) -> list[int]:
         """Expect a frame of ``packet``; returns what is given up for it, so that memory is bounded."""
@@ -70,7 +71,7 @@ class _Account:
                 self._pending.clear()
             return []
         lost = self._settle([pts for pts, sent in self._pending.items() if pts < frame.pts and sent < number])
-        self._shown_until = frame.pts + max(frame.duration or 0, field if frame.interlaced_frame else 0)
+        self._shown.append((frame.pts, frame.pts + max(frame.duration or 0, field if frame.interlaced_frame else 0)))
         return lost
 
     def rest(self) -> list[int]:
@@ -78,10 +79,10 @@ class _Account:
         return self._settle(list(self._pending))
 
     def _settle(self, times: list[int]) -> list[int]:
-        """Stop waiting for packets. Those within the time of the frame before are second fields, or never shown."""
+        """Stop waiting for packets. Those within the time of a frame are second fields, or are never shown."""
         for pts in times:
             del self._pending[pts]
-        return sorted(pts for pts in times if self._shown_until is None or pts >= self._shown_until)
+        return sorted(pts for pts in times if not any(begin <= pts < end for begin, end in self._shown))
 
 
 @dataclass
@@ -103,6 +104,7 @@ class Decoder:
     packets: int = 0
     _account: _Account = field(default_factory=_Account)
     _times: deque[int] = field(default_factory=deque)
+    _corrupt: deque[int] = field(default_factory=lambda: deque(maxlen=_SHOWN))
 
     def run(self) -> Generator[Picture | Damage, None, None]:
         """Yield the frames in the order in which they are shown, and what was lost before each."""
@@ -131,6 +133,8 @@ class Decoder:
     def _send(self, packet: _Packet) -> Iterator[Damage]:
         if packet.size and not packet.is_discard:
             self.packets += 1
+            if packet.is_corrupt and packet.pts is not None:
+                self._corrupt.append(packet.pts)
             if packet.pts is None and packet.dts is not None:
                 self._times.append(packet.dts)
             yield from (Damage(MISSING, pts) for pts in self._account.send(packet))
@@ -152,7 +156,7 @@ class Decoder:
         pts, derived = frame.pts, False
         if pts is None and self._times:
             pts, derived = self._times.popleft(), True
-        return Picture(frame, pts, frame.duration or 0, derived)
+        return Picture(frame, pts, frame.duration or 0, derived, frame.is_corrupt or pts in self._corrupt)
 
 
 def prepare(container: InputContainer, path: Path, *, fast: bool) -> VideoStream:
@@ -172,7 +176,7 @@ def decode(path: Path, seek_to: int | None = None) -> Iterator[tuple[Picture | D
     done = 0
     decoder = Decoder(path, seek_to)
     for item in decoder.run():
-        if isinstance(item, Damage) or item.frame.is_corrupt:
+        if isinstance(item, Damage) or item.damaged:
             break
         done += 1
         yield item, decoder.packets

@@ -21,13 +21,15 @@ from .deinterlace import Deinterlacer, plan_deinterlacing
 from .extent import missing_at_end, more_than_told
 from .planes import pixel_layout
 from .probe import VideoInfo, probe
-from .report import PARTIAL, RESIZED, Ledger, Loss, Place, ReadReport
+from .report import GAP, MISSING, PARTIAL, RESIZED, Ledger, Loss, Place, ReadReport
 from .scan import Scan, scan
 from .source import to_ticks
 
 logger = logging.getLogger(__name__)
 
 _SEEK_BACK_SECONDS = (0, 2, 10, 60)
+_CONSTANT_RATE = ("mpegts", "mpeg")
+_GAP = 7  # quarters of a frame from one to the next that are no gap
 
 
 @dataclass(frozen=True)
@@ -177,18 +179,19 @@ class _Pass:
         self._first, self._end = span
         turned = info.orientation.transpose
         self._size = (info.height, info.width) if turned else (info.width, info.height)
-        self._decoded = 0
+        self._step = max(1, round(1 / (info.frame_rate * info.time_base)))
+        self._met = 0
+        self._gap_from: int | None = None
         self._until = info.start_ticks
         self._packets: int | None = None
 
     def timed(self, seek_to: int | None) -> Iterator[Picture]:
         """Decode from a key frame at or before ``seek_to``, and give every picture its time."""
-        step = max(1, round(1 / (self.info.frame_rate * self.info.time_base)))
-        for picture in Clock(self.info.start_ticks, step).run(self._decode(seek_to)):
+        for picture in Clock(self.info.start_ticks, self._step).run(self._decode(seek_to)):
             assert picture.pts is not None
             if picture.lost is not None:
                 self._lose(picture.lost, picture.pts)
-            self._until = picture.pts + (picture.duration or step)
+            self._until = picture.pts + (picture.duration or self._step)
             yield picture
 
     def _decode(self, seek_to: int | None) -> Iterator[Picture]:
@@ -197,25 +200,38 @@ class _Pass:
             if isinstance(item, Damage):
                 self._lose(item.loss, item.pts)
                 continue
-            self._decoded += item.pts is None or item.pts >= self._first
-            if item.frame.is_corrupt:
+            if item.damaged:
                 self._lose(PARTIAL, item.pts)
+            self._look_for_gap(item)
+            self._met += item.pts is None or item.pts >= self._first
             if item.derived:
                 self.ledger.note(
                     "The file stores the order of its frames, but no times; they follow from its constant frame rate."
                 )
             yield item
 
+    def _look_for_gap(self, picture: Picture) -> None:
+        """In streams whose rate is constant, damage may swallow frames so that nothing but a gap is left."""
+        gap, self._gap_from = self._gap_from, None
+        if picture.pts is None or self.info.container not in _CONSTANT_RATE:
+            return
+        if gap is not None and picture.pts > gap:
+            self._lose(GAP, gap)
+        self._gap_from = picture.pts + _GAP * max(picture.duration, self._step) // 4
+
     def _lose(self, loss: Loss, pts: int | None) -> None:
         """Count a loss, unless it lies outside the chosen part."""
         trimmed = self._first > self.info.start_ticks
         if pts is not None and ((trimmed and pts < self._first) or (self._end is not None and pts >= self._end)):
             return
-        self.ledger.lose(loss, self._place(pts))
+        place = self._place(pts)
+        if loss is MISSING:
+            self._met, self._gap_from = self._met + 1, None
+        self.ledger.lose(loss, place)
 
     def _place(self, pts: int | None) -> Place:
         seconds = None if pts is None else float(pts * self.info.time_base - self.info.start_time)
-        return Place(self._decoded, seconds)
+        return Place(self._met, seconds)
 
     def inspect(self, picture: Picture) -> None:
         """Look for changes of size and format that a reader should know of."""

@@ -11,7 +11,7 @@ class Place:
     """Where in the chosen part of a video something is.
 
     Attributes:
-        frame: frames before it.
+        frame: its number, from 0; frames that are missing are counted too.
         seconds: time since the first frame; None if unknown.
     """
 
@@ -38,8 +38,10 @@ class Loss:
 
 MISSING = Loss("1 frame could not be decoded and is missing", "{n} frames could not be decoded and are missing")
 PARTIAL = Loss(
-    "1 frame is damaged and was repaired by the decoder", "{n} frames are damaged and were repaired by the decoder"
+    "1 frame is damaged and was repaired by the decoder; those that build on it may show traces",
+    "{n} frames are damaged and were repaired by the decoder; those that build on them may show traces",
 )
+GAP = Loss("the times leap once, as if frames were missing", "the times leap {n} times, as if frames were missing")
 UNDECODABLE = Loss("1 piece of the picture could not be decoded", "{n} pieces of the picture could not be decoded")
 UNREADABLE = Loss("1 piece of the file could not be read", "{n} pieces of the file could not be read")
 NO_TIME = Loss("1 frame had no time; it was made up", "{n} frames had no time; it was made up")

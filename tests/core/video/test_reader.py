@@ -109,7 +109,7 @@ def test_good_frames_survive_damage(
     assert numbers[:20] == list(range(20))
     assert numbers[-17:] == list(range(23, 40))
     assert reader.report.lost == [
-        "3 frames could not be decoded and are missing: between frame 20 (0.800 s) and frame 20 (0.880 s)."
+        "3 frames could not be decoded and are missing: between frame 20 (0.800 s) and frame 22 (0.880 s)."
     ]
     assert reader.report.lost[0] in caplog.text
 
