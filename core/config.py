@@ -87,8 +87,8 @@ class ResultConfig:
     color_fix: ColorFix = "none"
 
 
-CUT_THRESHOLD = 0.3
-"""See ``video.cuts.mark_cuts``."""
+CUT_THRESHOLD = 0.275
+"""Share of the picture that is new at a cut, see ``video.cuts.mark_cuts``; chosen by benchmarks/cuts.py."""
 
 SEGMENT_FRAMES = (16, 128)
 """Least and most frames of a segment; a crash loses at most one."""
