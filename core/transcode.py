@@ -38,7 +38,7 @@ def save_video(
     partial = partial_beside(output)
     try:
         _encode(source, partial, encode)
-        return mux(partial, source.path, output, start=source.start, duration=source.duration, metadata=metadata)
+        return mux([partial], source.path, output, start=source.start, duration=source.duration, metadata=metadata)
     finally:
         partial.unlink(missing_ok=True)
 

@@ -1,5 +1,6 @@
 """Putting a restored picture back among the sound, subtitles, chapters and tags of its source."""
 
+import errno
 import heapq
 import logging
 import os
@@ -8,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TypeAlias, cast
 
 import av
 from av.container import Container, InputContainer, OutputContainer
@@ -16,15 +17,16 @@ from av.format import Flags
 from av.stream import AttachmentStream, Disposition, Stream
 from av.video.stream import VideoStream
 
+from ..durable import disk_full, disk_full_explained, sync_file, sync_folder
 from ..errors import EncoderError
+from .converted import AudioTrack, TextTrack
+from .extras import add_attachment, add_cover, trimmed_chapters
 from .probe import VideoInfo, probe
 from .segments import joined
-from .source import find_video_stream, open_source, to_ticks
+from .source import demux_safely, find_video_stream, open_source, to_ticks
 from .tracks import (
     AnyPacket,
-    AudioTrack,
     CopyTrack,
-    TextTrack,
     Track,
     Window,
     describe,
@@ -36,10 +38,9 @@ from .tracks import (
 )
 from .writer import CONTAINERS, mp4_options
 
-if TYPE_CHECKING:
-    from av.container.core import Chapter
-
 logger = logging.getLogger(__name__)
+
+_Timed: TypeAlias = "tuple[Fraction, AnyPacket]"
 
 _SEEK_MARGIN = 10
 _TECHNICAL_TAGS = {"major_brand", "minor_version", "compatible_brands", "encoder", "duration", "software"}
@@ -58,11 +59,13 @@ class MuxReport:
         copied: streams whose packets are unchanged.
         converted: streams that the container cannot hold as they were.
         dropped: streams that are missing from the result, with the reason.
+        damaged: what was wrong with the packets of the source, and what was done about it.
     """
 
     copied: list[str] = field(default_factory=list)
     converted: list[str] = field(default_factory=list)
     dropped: list[str] = field(default_factory=list)
+    damaged: list[str] = field(default_factory=list)
 
 
 def time_window(info: VideoInfo, start: float, duration: float | None) -> Window:
@@ -96,11 +99,13 @@ def mux(
     """Join the picture of ``video`` with everything else of ``source``, packet by packet, in constant memory.
 
     Packets are copied, never decoded, unless the container cannot hold their codec: audio then becomes AAC (Opus in
-    WebM) and text subtitles the container's own kind; what cannot be converted is dropped and reported. The result
-    appears under its name only when it is complete.
+    WebM) and text subtitles the container's own kind; what cannot be converted is dropped and reported. Times are
+    exact in mp4 and mov; mkv and webm round them to a millisecond. The result appears under its name only when it is
+    complete and on the disk.
 
     Args:
-        video: an encoded picture whose timestamps are on the timeline of ``source``.
+        video: a file whose video packets are copied with their times; or segments, which are joined in order and get
+            decoding times of their own. Their timestamps are on the timeline of ``source``.
         source: the file it was made from.
         output: the result; mp4, mov, mkv or webm by its suffix. An existing file is replaced.
         start: seconds from the first frame of ``source``; see ``time_window`` for what it does to the timeline.
@@ -108,31 +113,39 @@ def mux(
             begin before 0, so there everything moves by that part of one packet.
         duration: seconds; None for all that follows.
         metadata: tags to add to those of ``source``.
+        work: a folder for the unfinished file, used if it is on the disk of ``output``; None is beside ``output``.
 
     Raises:
         VideoError: ``video`` or ``source`` cannot be read.
-        EncoderError: the container is unknown, cannot hold the video, or writing fails.
+        EncoderError: the container is unknown, cannot hold the video, or writing fails; or the segments differ.
+        DiskFullError: there is no room for the result.
     """
     container = CONTAINERS.get(output.suffix.lower())
     if container is None:
         raise EncoderError(
             f"Expected an output named {', '.join(CONTAINERS)}, got {output}; choose one of these suffixes."
         )
-    videos = [video] if isinstance(video, Path) else list(video)
-    job = _Job(videos, source, container, _time_window_of(source, start, duration), dict(metadata or {}))
+    window = _time_window_of(source, start, duration)
+    job = _Job(video if isinstance(video, Path) else list(video), source, container, window, dict(metadata or {}))
     report = _run_atomically(job, output, work)
-    for line in report.converted + report.dropped:
+    for line in report.converted + report.dropped + report.damaged:
         logger.warning("%s: %s", output, line)
     return report
 
 
 def _run_atomically(job: "_Job", output: Path, work: Path | None) -> MuxReport:
-    """Run ``job`` into a hidden file beside ``output`` and give it that name once it is complete."""
-    partial = (work or output.parent) / f".{output.stem}.{secrets.token_hex(4)}.part"
+    """Run ``job`` into a hidden file and give it the name ``output`` once it is complete and on the disk."""
+    folder = work if work is not None and work.stat().st_dev == output.parent.stat().st_dev else output.parent
+    partial = folder / f".{output.stem}.{secrets.token_hex(4)}.part"
     try:
         report = job.run(partial)
-        os.replace(partial, output)  # noqa: PTH105  (atomic also where the output exists)
+        with disk_full_explained(output):
+            sync_file(partial)
+            os.replace(partial, output)  # noqa: PTH105  (atomic also where the output exists)
+        sync_folder(output.parent)
     except (av.error.FFmpegError, ValueError) as error:
+        if isinstance(error, av.error.FFmpegError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise disk_full(output) from error
         raise EncoderError(
             f"Expected to write {output}, got {error}; check the free space, or choose .mkv, which holds most codecs."
         ) from error
@@ -157,27 +170,32 @@ def _time_window_of(source: Path, start: float, duration: float | None) -> Windo
 class _Job:
     """One run of ``mux``."""
 
-    videos: Sequence[Path]
+    video: Path | Sequence[Path]
     source: Path
     container: str
     window: Window
     metadata: dict[str, str]
     report: MuxReport = field(default_factory=MuxReport)
+    _covers: list[AnyPacket] = field(default_factory=list)
 
     def run(self, partial: Path) -> MuxReport:
-        with open_source(self.videos[0]) as video, open_source(self.source) as source:
-            picture = find_video_stream(video, self.videos[0])
+        first = self.video if isinstance(self.video, Path) else self.video[0]
+        with open_source(first) as video, open_source(self.source) as source:
+            picture = find_video_stream(video, first)
             tags = self._tags(source)
             options = self._options(picture, tags)
             with av.open(f"file:{partial}", "w", format=self.container, container_options=options) as output:
                 output.metadata.update(tags)
                 picture_track = self._add_picture(output, picture, find_video_stream(source, self.source))
                 tracks = self._add_tracks(output, source)
-                output.set_chapters(self._chapters(source))
-                streams = (_pictures(self.videos, picture_track, self.window), self._others(source, tracks))
+                output.set_chapters(trimmed_chapters(source, self.window))
+                output.mux(self._covers)
+                streams = (self._pictures(video, picture, picture_track), self._others(source, tracks))
                 for _, packet in heapq.merge(*streams, key=lambda item: item[0]):
                     output.mux(packet)
                 output.mux(flush_all(tracks.values()))
+        for track in tracks.values():
+            self.report.damaged += [f"{track.name}: {count} {fault}." for fault, count in track.faults.items()]
         return self.report
 
     def _options(self, picture: VideoStream, tags: Mapping[str, str]) -> dict[str, str]:
@@ -210,8 +228,8 @@ class _Job:
 
     def _add_track(self, output: OutputContainer, stream: Stream) -> Track | None:
         name, window = describe(stream), self.window
-        if stream.type == "attachment" or stream.disposition & Disposition.attached_pic:
-            self._add_attachment(output, stream)
+        if isinstance(stream, AttachmentStream) or stream.disposition & Disposition.attached_pic:
+            self._add_extra(output, stream)
             return None
         if stream.type not in ("audio", "subtitle"):
             self.report.dropped.append(f"{name}: only one picture, sound and subtitles are kept.")
@@ -227,61 +245,63 @@ class _Job:
         self.report.dropped.append(f"{name}: {self.container} cannot hold it; write .mkv to keep it.")
         return None
 
-    def _add_attachment(self, output: OutputContainer, stream: Stream) -> None:
+    def _add_extra(self, output: OutputContainer, stream: Stream) -> None:
         name = describe(stream)
-        if self.container != "matroska":
-            self.report.dropped.append(f"{name}: {self.container} holds no attachments; write .mkv to keep it.")
-            return
         if isinstance(stream, AttachmentStream):
-            output.add_stream_from_template(stream)
+            kept, kind = add_attachment(output, stream), "attachments"
         else:
-            kind = "png" if stream.codec_context.name == "png" else "jpeg"
-            file_name = stream.metadata.get("filename", f"cover.{kind.replace('e', '')}")
-            output.add_attachment(file_name, f"image/{kind}", _cover(self.source, stream.index))
-        self.report.copied.append(name)
+            packets, kind = add_cover(output, stream, self.source), "cover pictures of this kind"
+            kept = packets is not None
+            self._covers += packets or []
+        if kept:
+            self.report.copied.append(name)
+        else:
+            self.report.dropped.append(f"{name}: {self.container} holds no {kind}; write .mkv to keep it.")
 
-    def _chapters(self, source: InputContainer) -> "list[Chapter]":
-        kept: list[Chapter] = []
-        for chapter in source.chapters():
-            base = chapter["time_base"] or Fraction(1, 1000)
-            begin, end = chapter["start"] * base, chapter["end"] * base
-            if not self.window.overlaps(begin, end - begin):
-                continue
-            begin = max(begin, self.window.begin or begin) - self.window.origin
-            end = min(end, self.window.end or end) - self.window.origin
-            kept.append({**chapter, "start": round(begin / base), "end": round(end / base)})
-        return kept
-
-    def _others(self, source: InputContainer, tracks: dict[int, Track]) -> Iterator[tuple[Fraction, AnyPacket]]:
+    def _others(self, source: InputContainer, tracks: dict[int, Track]) -> Iterator[_Timed]:
         """Yield the packets of all other streams with their times in the output, until each is past the window."""
         waiting = set(tracks)
         if not tracks:
             return
         if self.window.begin is not None:
             source.seek(int((self.window.begin - _SEEK_MARGIN) * av.time_base))
-        for packet in source.demux([source.streams[i] for i in tracks]):
-            times = packet_span(packet)
-            if times is not None and self.window.is_over(times[0]):
+        for packet in self._demux(source, [source.streams[i] for i in tracks]):
+            if packet.size == 0:
+                continue  # the end of a stream, whichever it is
+            track, times = tracks[packet.stream_index], packet_span(packet)
+            if times is None:
+                track.faults["packets without a time were left out"] += 1
+                continue
+            if self.window.is_over(times[0]):
                 waiting.discard(packet.stream_index)
                 if not waiting:
                     return
                 continue
-            for ready in tracks[packet.stream_index].feed(packet) if times is not None else ():
+            for ready in track.feed(packet):
                 yield _time(ready), ready
 
+    def _demux(self, source: InputContainer, streams: list[Stream]) -> Iterator[AnyPacket]:
+        spots = 0
+        for packet in demux_safely(source, streams):  # type: ignore[arg-type]
+            if packet is not None:
+                yield packet
+            spots += packet is None
+        if spots:
+            self.report.damaged.append(
+                f"{self.source.name}: {spots} damaged spots; sound and subtitles that were there are missing."
+            )
 
-def _pictures(videos: Sequence[Path], track: Stream, window: Window) -> Iterator[tuple[Fraction, AnyPacket]]:
-    for packet in joined(videos):
-        shift_packet(packet, window.origin)
-        packet.stream = track
-        yield _time(packet), packet
+    def _pictures(self, video: InputContainer, picture: VideoStream, track: Stream) -> Iterator[_Timed]:
+        single = isinstance(self.video, Path)
+        packets = video.demux(picture) if isinstance(self.video, Path) else joined(self.video, self.window.origin)
+        for packet in cast("Iterator[AnyPacket]", packets):
+            if packet.size:
+                if single:
+                    shift_packet(packet, self.window.origin)
+                packet.stream = track
+                yield _time(packet), packet
 
 
 def _time(packet: AnyPacket) -> Fraction:
     ticks = packet.pts if packet.dts is None else packet.dts
     return (ticks or 0) * packet.time_base
-
-
-def _cover(path: Path, index: int) -> bytes:
-    with open_source(path) as container:
-        return next((bytes(p) for p in container.demux(container.streams[index]) if p.size), b"")
