@@ -18,7 +18,7 @@ class Picture:
         pts: presentation time in ticks; None if the file does not say.
         duration: ticks; 0 if the file does not say.
         derived: whether the time follows from the order of the frames.
-        damaged: whether it was decoded from damaged data.
+        damage: what is wrong with its samples.
         lost: what is wrong with its time.
     """
 
@@ -26,7 +26,7 @@ class Picture:
     pts: int | None
     duration: int
     derived: bool = False
-    damaged: bool = False
+    damage: Loss | None = None
     lost: Loss | None = None
 
 

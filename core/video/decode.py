@@ -14,13 +14,14 @@ from av.video.stream import VideoStream
 
 from ..config import DECODER_THREADS, LARGEST_AREA
 from .clock import Picture
-from .report import MISSING, UNDECODABLE, UNREADABLE, Loss
+from .report import MISSING, PARTIAL, SUSPECT, UNDECODABLE, UNREADABLE, Loss
 from .source import demux_safely, find_video_stream, open_source
 
 _Packet: TypeAlias = "av.Packet[VideoStream]"
 
 _MOST_PENDING = 1024
 _SHOWN = 64  # frames that came out last; no codec reorders more than 16
+_HELD_BACK, _REACH = 3, 16  # frames: how late one may come, and how far apart times may be to be sorted
 _FIELD = Fraction(3, 4)  # of a frame: more than a field, less than two
 
 
@@ -85,6 +86,32 @@ class _Account:
         return sorted(pts for pts in times if not any(begin <= pts < end for begin, end in self._shown))
 
 
+class _Sorter:
+    """Puts frames that a decoder held back too long, because the frame after them was damaged, where they belong.
+
+    Frames with times far from each other are left in the order in which they come.
+    """
+
+    def __init__(self, depth: int, reach: int) -> None:
+        self._depth, self._reach = depth, reach
+        self._held: list[av.VideoFrame] = []
+
+    def push(self, frame: av.VideoFrame) -> list[av.VideoFrame]:
+        """Take a frame and return those that are ready."""
+        if any(frame.pts is None or abs(frame.pts - (other.pts or 0)) > self._reach for other in self._held):
+            return [*self.flush(), *self.push(frame)]
+        self._held.append(frame)
+        if frame.pts is None or len(self._held) > self._depth:
+            self._held.sort(key=lambda held: held.pts or 0)
+            return [self._held.pop(0)]
+        return []
+
+    def flush(self) -> list[av.VideoFrame]:
+        """Return all that are left."""
+        held, self._held = sorted(self._held, key=lambda held: held.pts or 0), []
+        return held
+
+
 @dataclass
 class Decoder:
     """One pass over the packets of a file.
@@ -93,6 +120,8 @@ class Decoder:
         path: the file.
         seek_to: ticks; the pass begins at a key frame before them. None begins with the first packet.
         fast: decode frames side by side. That loses good frames near damaged ones, in some decoders without a word.
+        sort_after: frames that are yielded as they come, before those that are held back too long are sorted in; None
+            never sorts.
 
     Attributes:
         packets: how many packets with a picture it has met; those that an edit list hides are left out.
@@ -101,8 +130,10 @@ class Decoder:
     path: Path
     seek_to: int | None = None
     fast: bool = True
+    sort_after: int | None = None
     packets: int = 0
     _account: _Account = field(default_factory=_Account)
+    _came: int = 0
     _times: deque[int] = field(default_factory=deque)
     _corrupt: deque[int] = field(default_factory=lambda: deque(maxlen=_SHOWN))
 
@@ -116,7 +147,8 @@ class Decoder:
                 except av.error.FFmpegError:
                     return
             rate, base = stream.average_rate, stream.time_base
-            field_ticks = int(_FIELD / (rate * base)) if rate and base else 0
+            step = int(1 / (rate * base)) if rate and base else 0
+            sorter = _Sorter(_HELD_BACK, _REACH * step)
             for packet in demux_safely(container, [stream]):
                 if packet is None:
                     yield Damage(UNREADABLE)
@@ -126,9 +158,19 @@ class Decoder:
                     if frame is None:
                         yield Damage(UNDECODABLE)
                         continue
-                    yield from (Damage(MISSING, pts) for pts in self._account.receive(frame, field_ticks))
-                    yield self._picture(frame)
+                    for ready in sorter.push(frame) if self._sorting() else [frame]:
+                        yield from self._receive(ready, step)
+            for ready in sorter.flush():
+                yield from self._receive(ready, step)
             yield from (Damage(MISSING, pts) for pts in self._account.rest())
+
+    def _sorting(self) -> bool:
+        self._came += 1
+        return self.sort_after is not None and self._came > self.sort_after
+
+    def _receive(self, frame: av.VideoFrame, step: int) -> Iterator[Picture | Damage]:
+        yield from (Damage(MISSING, pts) for pts in self._account.receive(frame, int(_FIELD * step)))
+        yield self._picture(frame)
 
     def _send(self, packet: _Packet) -> Iterator[Damage]:
         if packet.size and not packet.is_discard:
@@ -156,7 +198,8 @@ class Decoder:
         pts, derived = frame.pts, False
         if pts is None and self._times:
             pts, derived = self._times.popleft(), True
-        return Picture(frame, pts, frame.duration or 0, derived, frame.is_corrupt or pts in self._corrupt)
+        damage = PARTIAL if frame.is_corrupt else SUSPECT if pts in self._corrupt else None
+        return Picture(frame, pts, frame.duration or 0, derived, damage)
 
 
 def prepare(container: InputContainer, path: Path, *, fast: bool) -> VideoStream:
@@ -176,13 +219,13 @@ def decode(path: Path, seek_to: int | None = None) -> Iterator[tuple[Picture | D
     done = 0
     decoder = Decoder(path, seek_to)
     for item in decoder.run():
-        if isinstance(item, Damage) or item.damaged:
+        if isinstance(item, Damage) or item.damage:
             break
         done += 1
         yield item, decoder.packets
     else:
         return
-    decoder = Decoder(path, seek_to, fast=False)
+    decoder = Decoder(path, seek_to, fast=False, sort_after=done)
     for item in decoder.run():
         if isinstance(item, Picture) and done:
             done -= 1

@@ -22,7 +22,8 @@ from .hdr import HdrMetadata
 from .source import demux_safely, find_video_stream, open_source
 
 _FALLBACK_RATE = Fraction(25)
-_WITH_DURATIONS = ("mov,mp4,m4a,3gp,3g2,mj2", "avi", "matroska,webm")
+_MOV = "mov,mp4,m4a,3gp,3g2,mj2"
+_WITH_DURATIONS = (_MOV, "avi", "matroska,webm")
 _INTERLACED_FIELD_ORDERS = range(2, 6)
 
 
@@ -251,9 +252,14 @@ def _describe(path: Path, container: InputContainer, stream: VideoStream, frame:
 
 
 def _count(container: InputContainer, stream: VideoStream) -> int:
-    """The frames that the container counts, else 0. AVI's header counts empty places too, its index does not."""
+    """The frames that the container counts, else 0.
+
+    AVI's header counts empty places too, its index does not; MP4's header counts what an edit list hides.
+    """
     if container.format.name == "avi":
         return sum(entry.size > 0 for entry in stream.index_entries)
+    if container.format.name == _MOV and stream.frames:
+        return sum(not entry.is_discard for entry in stream.index_entries) or stream.frames
     return stream.frames
 
 

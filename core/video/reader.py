@@ -21,7 +21,7 @@ from .deinterlace import Deinterlacer, plan_deinterlacing
 from .extent import missing_at_end, more_than_told
 from .planes import pixel_layout
 from .probe import VideoInfo, probe
-from .report import GAP, MISSING, PARTIAL, RESIZED, Ledger, Loss, Place, ReadReport
+from .report import GAP, MISSING, RESIZED, Ledger, Loss, Place, ReadReport
 from .scan import Scan, scan
 from .source import to_ticks
 
@@ -200,8 +200,8 @@ class _Pass:
             if isinstance(item, Damage):
                 self._lose(item.loss, item.pts)
                 continue
-            if item.damaged:
-                self._lose(PARTIAL, item.pts)
+            if item.damage is not None:
+                self._lose(item.damage, item.pts)
             self._look_for_gap(item)
             self._met += item.pts is None or item.pts >= self._first
             if item.derived:

@@ -41,6 +41,10 @@ PARTIAL = Loss(
     "1 frame is damaged and was repaired by the decoder; those that build on it may show traces",
     "{n} frames are damaged and were repaired by the decoder; those that build on them may show traces",
 )
+SUSPECT = Loss(
+    "1 frame may be damaged: the stream has a hole there",
+    "{n} frames may be damaged: the stream has holes there",
+)
 GAP = Loss("the times leap once, as if frames were missing", "the times leap {n} times, as if frames were missing")
 UNDECODABLE = Loss("1 piece of the picture could not be decoded", "{n} pieces of the picture could not be decoded")
 UNREADABLE = Loss("1 piece of the file could not be read", "{n} pieces of the file could not be read")
