@@ -17,7 +17,6 @@ class Picture:
         frame: the samples.
         pts: presentation time in ticks; None if the file does not say.
         duration: ticks; 0 if the file does not say.
-        derived: whether the time follows from the order of the frames.
         damage: what is wrong with its samples.
         lost: what is wrong with its time.
     """
@@ -25,7 +24,6 @@ class Picture:
     frame: av.VideoFrame
     pts: int | None
     duration: int
-    derived: bool = False
     damage: Loss | None = None
     lost: Loss | None = None
 

@@ -134,7 +134,6 @@ class Decoder:
     packets: int = 0
     _account: _Account = field(default_factory=_Account)
     _came: int = 0
-    _times: deque[int] = field(default_factory=deque)
     _corrupt: deque[int] = field(default_factory=lambda: deque(maxlen=_SHOWN))
 
     def run(self) -> Generator[Picture | Damage, None, None]:
@@ -177,8 +176,6 @@ class Decoder:
             self.packets += 1
             if packet.is_corrupt and packet.pts is not None:
                 self._corrupt.append(packet.pts)
-            if packet.pts is None and packet.dts is not None:
-                self._times.append(packet.dts)
             yield from (Damage(MISSING, pts) for pts in self._account.send(packet))
 
     def _decode(self, stream: VideoStream, packet: _Packet) -> Iterator[av.VideoFrame | None]:
@@ -189,17 +186,11 @@ class Decoder:
             return
         except av.error.FFmpegError:
             if packet.size and packet.pts is None:
-                if packet.dts is not None and self._times:
-                    self._times.pop()
                 yield None
 
     def _picture(self, frame: av.VideoFrame) -> Picture:
-        """AVI stores no presentation times, only an order at a constant rate: decoding times, sorted, are both."""
-        pts, derived = frame.pts, False
-        if pts is None and self._times:
-            pts, derived = self._times.popleft(), True
-        damage = PARTIAL if frame.is_corrupt else SUSPECT if pts in self._corrupt else None
-        return Picture(frame, pts, frame.duration or 0, derived, damage)
+        damage = PARTIAL if frame.is_corrupt else SUSPECT if frame.pts in self._corrupt else None
+        return Picture(frame, frame.pts, frame.duration or 0, damage)
 
 
 def prepare(container: InputContainer, path: Path, *, fast: bool) -> VideoStream:

@@ -21,7 +21,7 @@ from .deinterlace import Deinterlacer, plan_deinterlacing
 from .extent import missing_at_end, more_than_told
 from .planes import pixel_layout
 from .probe import VideoInfo, probe
-from .report import GAP, MISSING, RESIZED, Ledger, Loss, Place, ReadReport
+from .report import GAP, MISSING, NO_TIME, RESIZED, Ledger, Loss, Place, ReadReport
 from .scan import Scan, scan
 from .source import to_ticks
 
@@ -29,6 +29,7 @@ logger = logging.getLogger(__name__)
 
 _SEEK_BACK_SECONDS = (0, 2, 10, 60)
 _CONSTANT_RATE = ("mpegts", "mpeg")
+_WITHOUT_TIMES = ("h264", "hevc", "obu", "m4v", "mpegvideo", "h263", "vc1", "avi")
 _GAP = 7  # quarters of a frame from one to the next that are no gap
 
 
@@ -166,7 +167,7 @@ class VideoReader:
             items = Decoder(self.path, target).run()
             first = next((item for item in items if isinstance(item, Picture)), None)
             items.close()
-            if first is not None and not first.derived and first.pts is not None and first.pts <= self._first:
+            if first is not None and first.pts is not None and first.pts <= self._first:
                 return target
         return None
 
@@ -189,7 +190,11 @@ class _Pass:
         """Decode from a key frame at or before ``seek_to``, and give every picture its time."""
         for picture in Clock(self.info.start_ticks, self._step).run(self._decode(seek_to)):
             assert picture.pts is not None
-            if picture.lost is not None:
+            if picture.lost is NO_TIME and self.info.container in _WITHOUT_TIMES:
+                self.ledger.note(
+                    "The file stores no times, only the order of its frames; the rate is taken as constant."
+                )
+            elif picture.lost is not None:
                 self._lose(picture.lost, picture.pts)
             self._until = picture.pts + (picture.duration or self._step)
             yield picture
@@ -204,10 +209,6 @@ class _Pass:
                 self._lose(item.damage, item.pts)
             self._look_for_gap(item)
             self._met += item.pts is None or item.pts >= self._first
-            if item.derived:
-                self.ledger.note(
-                    "The file stores the order of its frames, but no times; they follow from its constant frame rate."
-                )
             yield item
 
     def _look_for_gap(self, picture: Picture) -> None:

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from textovsr.core.errors import EmptyVideoError, NotAVideoError, VideoNotFoundError
+from textovsr.core.video.hdr import HdrMetadata
 from textovsr.core.video.probe import Orientation, probe
 
 MakeClip = Callable[[str, Any], Path]
@@ -131,3 +132,37 @@ def write_sound(path: Path, *, cover: bool) -> None:
 
 def test_empty_places_of_an_avi_are_no_frames(webcam_clip: Path) -> None:
     assert probe(webcam_clip).frames == 16
+
+
+def test_hdr_metadata_is_read(make_clip: MakeClip, clip_type: Any) -> None:
+    display = "G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,50)"
+    params = f"log-level=error:master-display={display}:max-cll=1000,400"
+    clip = clip_type(codec="libx265", pix_fmt="yuv420p10le", options={"x265-params": params})
+    info = probe(make_clip("a.mp4", clip))
+    assert info.hdr == HdrMetadata(
+        red=(Fraction(17, 25), Fraction(8, 25)),
+        green=(Fraction(53, 200), Fraction(69, 100)),
+        blue=(Fraction(3, 20), Fraction(3, 50)),
+        white=(Fraction(3127, 10_000), Fraction(329, 1000)),
+        min_luminance=Fraction(1, 200),
+        max_luminance=Fraction(1000),
+        max_cll=1000,
+        max_fall=400,
+    )
+    assert json.loads(json.dumps(info.as_dict()))["hdr"]["white"] == ["3127/10000", "329/1000"]
+    assert probe(make_clip("b.mp4", clip_type())).hdr is None
+
+
+@pytest.mark.parametrize(("name", "code"), [("smpte2084", 16), ("arib-std-b67", 18)])
+def test_pq_and_hlg_are_read(make_clip: MakeClip, clip_type: Any, name: str, code: int) -> None:
+    params = f"log-level=error:transfer={name}:colorprim=bt2020:colormatrix=bt2020nc"
+    clip = clip_type(codec="libx265", pix_fmt="yuv420p10le", options={"x265-params": params})
+    info = probe(make_clip("a.mkv", clip))
+    assert (info.color.transfer, info.color.primaries, info.color.matrix, info.bit_depth) == (code, 9, 9, 10)
+
+
+def test_frames_are_counted_or_estimated(make_clip: MakeClip, clip_type: Any) -> None:
+    counted = probe(make_clip("a.mp4", clip_type()))
+    assert (counted.frames, counted.counted, counted.stored_duration) == (20, True, Fraction(4, 5))
+    guessed = probe(make_clip("a.ts", clip_type()))
+    assert (guessed.frames, guessed.counted, guessed.stored_duration) == (20, False, None)

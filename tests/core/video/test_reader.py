@@ -30,6 +30,21 @@ KINDS = {
     "gif": {"codec": "gif", "pix_fmt": "rgb8"},
 }
 
+MORE_KINDS: dict[str, tuple[str, dict[str, Any]]] = {
+    "mjpeg": ("avi", {"codec": "mjpeg", "pix_fmt": "yuvj422p"}),
+    "cinepak": ("avi", {"codec": "cinepak", "pix_fmt": "rgb24"}),
+    "prores": ("mov", {"codec": "prores_ks", "pix_fmt": "yuv422p10le"}),
+    "dnxhd": ("mov", {"codec": "dnxhd", "pix_fmt": "yuv422p10le", "options": {"profile": "dnxhr_hqx"}}),
+    "vp9": ("webm", {"codec": "libvpx-vp9", "pix_fmt": "yuv444p"}),
+    "vp8": ("webm", {"codec": "libvpx", "options": {"auto-alt-ref": "1", "lag-in-frames": "10"}}),
+    "av1": ("webm", {"codec": "libsvtav1", "options": {"preset": "8", "crf": "10"}}),
+    "av1 10": ("mkv", {"codec": "libsvtav1", "pix_fmt": "yuv420p10le", "options": {"preset": "8", "crf": "10"}}),
+    "hevc 10": ("mp4", {"codec": "libx265", "pix_fmt": "yuv420p10le"}),
+    "mpeg4 B": ("mp4", {"codec": "mpeg4", "options": {"bf": "2"}}),
+    "mpeg2 B": ("ts", {"codec": "mpeg2video", "options": {"bf": "2", "b": "4M"}}),
+    "h264 fields": ("ts", {"options": {"preset": "fast", "x264-params": "tff=1", "bf": "2"}}),
+}
+
 
 @pytest.mark.parametrize("suffix", KINDS)
 def test_every_frame_is_read_once_in_order(
@@ -44,6 +59,32 @@ def test_every_frame_is_read_once_in_order(
         assert [f.pts for f in reader] == [f.pts for f in frames]  # a second pass
         assert reader.report.frames == 20
         assert reader.report.lost == []
+
+
+@pytest.mark.parametrize("kind", MORE_KINDS)
+@pytest.mark.parametrize("first", [0, 50])
+def test_every_codec_is_read_whole(
+    make_clip: MakeClip, clip_type: Any, read_number: ReadNumber, kind: str, first: int
+) -> None:
+    """From a start offset too; a sound file is reported as such, so that strict takes it."""
+    suffix, extra = MORE_KINDS[kind]
+    first = 0 if suffix == "avi" else first  # which has none
+    big = {"width": 256, "height": 128}
+    path = make_clip(f"a.{suffix}", clip_type(pts=range(first, first + 20), **big, **extra))
+    with VideoReader(path, strict=True, deinterlace="off") as reader:
+        frames = list(reader)
+        assert [read_number(f.image) for f in frames] == list(range(20))
+        steps = {b.pts - a.pts for a, b in pairwise(frames)}
+        assert all(abs(step * reader.info.time_base - Fraction(1, 25)) <= reader.info.time_base for step in steps)
+        assert reader.report.lost == []
+        assert frames[0].pts == reader.info.start_ticks
+
+
+def test_the_delays_of_a_gif_are_kept(make_clip: MakeClip, clip_type: Any) -> None:
+    times = [0, 10, 15, 40, 41, 90]
+    clip = clip_type(codec="gif", pix_fmt="rgb8", pts=times, time_base=Fraction(1, 100))
+    frames = list(VideoReader(make_clip("a.gif", clip), strict=True))
+    assert [b.pts - a.pts for a, b in pairwise(frames)] == [b - a for a, b in pairwise(times)]
 
 
 @pytest.mark.parametrize("suffix", KINDS)
@@ -85,7 +126,20 @@ def test_missing_times_are_made_up(make_clip: MakeClip, clip_type: Any, read_num
     path = make_clip("a.avi", clip_type(options={"preset": "fast", "bf": "2"}))
     frames = list(VideoReader(path))
     assert [read_number(f.image) for f in frames] == list(range(20))
-    assert all(b.pts > a.pts for a, b in pairwise(frames))
+    assert {b.pts - a.pts for a, b in pairwise(frames)} == {1}
+
+
+@pytest.mark.parametrize("suffix", ["h264", "m4v", "m2v"])
+def test_a_bare_stream_has_no_times(make_clip: MakeClip, clip_type: Any, read_number: ReadNumber, suffix: str) -> None:
+    codecs = {"h264": "libx264", "m4v": "mpeg4", "m2v": "mpeg2video"}
+    path = make_clip(f"a.{suffix}", clip_type(codec=codecs[suffix], options={"bf": "2", "preset": "fast"}))
+    with VideoReader(path) as reader:
+        frames = list(reader)
+        assert [read_number(f.image) for f in frames] == list(range(20))
+        steps = {(b.pts - a.pts) * reader.info.time_base for a, b in pairwise(frames)}
+        assert steps == {Fraction(1, 25)}
+        assert reader.report.lost == []
+        assert bool(reader.report.notes) == (suffix == "h264")  # for the others FFmpeg makes times itself
 
 
 def test_one_frame_is_a_video(make_clip: MakeClip, clip_type: Any) -> None:
