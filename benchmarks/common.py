@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from textovsr.core.config import RecurrentConfig
-from textovsr.core.pipeline import Job, restore_frames
+from textovsr.core.job import Job
+from textovsr.core.pipeline import restore_frames
 from textovsr.core.restorers.text_ovsr import TextOVSRRestorer
 from textovsr.core.video.reader import VideoReader
 from textovsr.models.catalog import find_weights

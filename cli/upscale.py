@@ -53,7 +53,7 @@ def _add_source(parser: argparse.ArgumentParser) -> None:
         "--cut-threshold",
         type=float,
         metavar="SCORE",
-        help=f"how sure a cut must be; nothing is carried across one (default {CUT_THRESHOLD:g}; inf finds none)",
+        help=f"how sure a cut must be; nothing is carried across one (default {CUT_THRESHOLD:g}; 1 finds none)",
     )
 
 

@@ -35,10 +35,10 @@ def finish_frame(result: Result, config: ResultConfig, size: tuple[int, int]) ->
         size: width and height wanted.
 
     Returns:
-        (3,height,width) in [0,1].
+        (3,height,width), not clamped.
     """
     image = fix_color(result.image, result.frame.image, config.color_fix)
-    return _resize(image, (size[1], size[0])).clamp(0, 1)
+    return _resize(image, (size[1], size[0]))
 
 
 def _resize(image: Tensor, size: tuple[int, int]) -> Tensor:

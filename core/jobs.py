@@ -35,7 +35,12 @@ class UnfinishedJob:
 
 
 def find_jobs(folder: Path) -> list[UnfinishedJob]:
-    """Find the jobs in a folder and in all folders below it, oldest first; links are not followed."""
+    """Find the jobs in a folder and in all folders below it, oldest first; links are not followed.
+
+    The folder may be that of a job itself.
+    """
+    if folder.name.endswith(FOLDER_SUFFIX):
+        return [_describe(folder)]
     found = []
     for parent, names, _ in os.walk(folder):
         jobs = [name for name in names if name.endswith(FOLDER_SUFFIX)]

@@ -246,7 +246,7 @@ def restore_frames(
     restoration = Restoration(restorer, restorer.plan(height, width), check, log.warning)
     for item in restoration.run(chain([first], stream)):
         if isinstance(item, Result):
-            yield finish_frame(item, job.result, size)
+            yield finish_frame(item, job.result, size).clamp(0, 1)
 
 
 def spec_like(info: VideoInfo, width: int, height: int) -> VideoSpec:

@@ -1,6 +1,7 @@
 """Threads that work ahead and behind: a pipeline's stages, joined by bounded queues.
 
 An exception in a stage appears in the other; leaving a stage's block, with or without an exception, ends its thread.
+PyTorch computes in a stage's thread alone: stages must not fight over the cores with each other's helpers.
 """
 
 import threading
@@ -8,6 +9,8 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Generic, TypeVar
+
+import torch
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -96,8 +99,7 @@ def working_ahead(items: Iterable[Item], depth: int, name: str) -> Iterator[Iter
             error = caught
         queue.finish(error)
 
-    thread = threading.Thread(target=work, name=name, daemon=True)
-    thread.start()
+    thread = _start(work, name)
     try:
         yield iter(queue)
     finally:
@@ -123,7 +125,8 @@ class Consumer(Generic[Item, Result]):
         self._queue: _Queue[Item] = _Queue(depth)
         self._function = function
         self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._work, name=name, daemon=True)
+        self._name = name
+        self._thread: threading.Thread
 
     def put(self, item: Item) -> None:
         """Hand over an item, waiting for room."""
@@ -144,7 +147,7 @@ class Consumer(Generic[Item, Result]):
             raise error
 
     def __enter__(self) -> "Consumer[Item, Result]":
-        self._thread.start()
+        self._thread = _start(self._work, self._name)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
@@ -154,3 +157,21 @@ class Consumer(Generic[Item, Result]):
         else:
             self._queue.abandon()
             self._thread.join()
+
+
+def _start(work: Callable[[], None], name: str) -> threading.Thread:
+    """Start a thread in which PyTorch uses no further threads."""
+    ready = threading.Event()
+
+    def run() -> None:
+        torch.get_num_threads()  # PyTorch sets a thread up when it is first asked, and would undo what was set before
+        torch.set_num_threads(1)
+        ready.set()
+        work()
+
+    threads = torch.get_num_threads()
+    thread = threading.Thread(target=run, name=name, daemon=True)
+    thread.start()
+    ready.wait()
+    torch.set_num_threads(threads)  # ours is as before; but what a thread sets, threads that are born later inherit
+    return thread

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ import pytest
 from textovsr import cli
 from textovsr.cli.weights import WEIGHTS_FOLDERS
 from textovsr.models.catalog import SHIPPED
+from textovsr.tests.helpers.cli import command, environ, make_video
 from textovsr.tests.helpers.networks import save_tiny
 from textovsr.tests.helpers.threads import one_thread as one_thread
 
@@ -55,34 +55,6 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
         return subprocess.CompletedProcess(command(*arguments), code, *capsys.readouterr())
 
     return run
-
-
-def command(*arguments: object) -> list[str]:
-    return [sys.executable, "-m", "textovsr", *map(str, arguments)]
-
-
-def environ() -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if name != WEIGHTS_FOLDERS}
-    return {**kept, "OMP_NUM_THREADS": "1", "COLUMNS": "120"}
-
-
-def make_video(path: Path, size: tuple[int, int] = (32, 16), frames: int = 5) -> Path:
-    """A video of (width, height) at 25 frames a second; in mp4 with sound."""
-    rng = np.random.default_rng(0)
-    with av.open(str(path), "w") as container:
-        video = container.add_stream("libx264", rate=25, options={"crf": "10", "preset": "ultrafast"})
-        video.width, video.height, video.pix_fmt = *size, "yuv420p"
-        sound = container.add_stream("aac", rate=48000, layout="mono")
-        for _ in range(frames):
-            image = rng.integers(64, 192, (size[1], size[0], 3), dtype=np.uint8)
-            container.mux(video.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
-        for index in range(frames * 1920 // 1024):
-            tone = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
-            tone.sample_rate, tone.pts, tone.time_base = 48000, index * 1024, Fraction(1, 48000)
-            container.mux(sound.encode(tone))
-        container.mux(video.encode(None))
-        container.mux(sound.encode(None))
-    return path
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ matrix and the range are undone and redone.
 
 import logging
 from dataclasses import dataclass, replace
+from typing import Any
 
 import av
 import numpy as np
@@ -15,7 +16,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..errors import ShapeError
-from .planes import downsample_chroma, pixel_layout, read_planes, upsample_chroma, write_planes
+from .planes import (
+    ChromaWriter,
+    open_planes,
+    pixel_layout,
+    read_chroma,
+    read_rows,
+    samples,
+    strips,
+    upsample_chroma,
+    write_rows,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -143,28 +154,33 @@ def to_rgb(frame: av.VideoFrame, tags: ColorTags) -> Tensor:
     """
     layout = pixel_layout(frame.format.name)
     full = tags.full_range or frame.format.name.startswith("yuvj")
-    planes = read_planes(frame, layout, 2 if full else 1)
-    if layout.kind == "rgb":
-        return torch.stack(planes).div_(2**layout.bits - 1)
-    q = _Quantisation.of(layout.bits, full)
-    luma = planes[0].sub_(q.luma_offset).div_(q.luma_scale)
-    if layout.kind == "gray":
-        return luma.clamp_(0, 1).expand(3, -1, -1).clone()
-    chroma = torch.stack(planes[1:]).sub_(q.chroma_offset)
-    chroma = upsample_chroma(chroma, layout, (frame.height, frame.width), centred=tags.centred_chroma)
-    inverse = np.linalg.inv(yuv_matrix(tags.matrix))[:, 1:] / q.chroma_scale
-    rgb = torch.empty((3, *luma.shape))
-    for out, weights in zip(rgb, inverse, strict=True):
-        _weighted_sum(out, luma, chroma, weights)
-    return rgb.clamp_(0, 1)
+    planes = open_planes(frame, layout, 2 if full else 1)
+    rgb = torch.empty((3, frame.height, frame.width))
+    for rows in strips(frame.height, frame.width, 1 << layout.shift_y):
+        out = rgb[:, rows]
+        if layout.kind == "rgb":
+            for channel, plane in zip(out, planes, strict=True):
+                torch.mul(read_rows(plane, rows), 1 / (2**layout.bits - 1), out=channel)
+            continue
+        q = _Quantisation.of(layout.bits, full)
+        luma = read_rows(planes[0], rows).sub_(q.luma_offset).div_(q.luma_scale)
+        if layout.kind == "gray":
+            out.copy_(luma.clamp_(0, 1).expand(3, -1, -1))
+            continue
+        chroma = read_chroma(planes[1:], layout, rows).sub_(q.chroma_offset)
+        chroma = upsample_chroma(chroma, layout, (luma.shape[0], luma.shape[1]), centred=tags.centred_chroma)
+        _mix(out, luma, chroma, np.linalg.inv(yuv_matrix(tags.matrix))[:, 1:] / q.chroma_scale)
+        out.clamp_(0, 1)
+    return rgb
 
 
-def _weighted_sum(out: Tensor, first: Tensor, others: Tensor, weights: NDArray[np.float64]) -> None:
-    """Write ``first + sum(weights * others)`` to ``out``, skipping what is zero."""
-    terms = [(other, float(w)) for other, w in zip(others, weights, strict=True) if abs(w) > 1e-12]
-    torch.add(first, terms[0][0], alpha=terms[0][1], out=out)
-    for other, weight in terms[1:]:
-        out.add_(other, alpha=weight)
+def _mix(out: Tensor, luma: Tensor, chroma: Tensor, matrix: NDArray[np.floating[Any]]) -> None:
+    """Write ``luma + matrix @ chroma`` to ``out``, (3,h,w), skipping what is zero."""
+    for channel, weights in zip(out, matrix, strict=True):
+        (first, weight), *others = [(c, float(w)) for c, w in zip(chroma, weights, strict=True) if abs(w) > 1e-12]
+        torch.add(luma, first, alpha=weight, out=channel)
+        for other, weight in others:
+            channel.add_(other, alpha=weight)
 
 
 def from_rgb(image: Tensor, pix_fmt: str, tags: ColorTags) -> av.VideoFrame:
@@ -181,18 +197,24 @@ def from_rgb(image: Tensor, pix_fmt: str, tags: ColorTags) -> av.VideoFrame:
     if image.dim() != 3 or image.shape[0] != 3:
         raise ShapeError(f"Expected an image of shape (3,H,W), got {tuple(image.shape)}; pass one RGB frame.")
     tags = tags.for_encoding()
-    frame = av.VideoFrame(image.shape[2], image.shape[1], pix_fmt)
+    height, width = image.shape[1:]
+    frame = av.VideoFrame(width, height, pix_fmt)
     layout = pixel_layout(pix_fmt)
     q = _Quantisation.of(layout.bits, tags.full_range)
-    rgb = image.detach().to("cpu", torch.float32).clamp(0, 1)
-    matrix = yuv_matrix(tags.matrix)
-    yuv = torch.empty_like(rgb)
-    for out, weights in zip(yuv, matrix, strict=True):
-        torch.mul(rgb[0], float(weights[0]), out=out)
-        out.add_(rgb[1], alpha=float(weights[1])).add_(rgb[2], alpha=float(weights[2]))
-    luma = yuv[0].mul_(q.luma_scale).add_(q.luma_offset)
-    chroma = downsample_chroma(yuv[1:], layout).mul_(q.chroma_scale).add_(q.chroma_offset)
-    write_planes(frame, [luma, chroma[0], chroma[1]], layout.bits)
+    scales = np.array([q.luma_scale, q.chroma_scale, q.chroma_scale])
+    offsets = (q.luma_offset, q.chroma_offset, q.chroma_offset)
+    matrix = yuv_matrix(tags.matrix) * scales[:, None]
+    luma, *chroma = (samples(frame, index, layout.bits) for index in range(3))
+    writer = ChromaWriter(chroma, layout)
+    rgb = image.detach().cpu()
+    for rows in strips(height, width):
+        piece = rgb[:, rows].float().clamp(0, 1)
+        yuv = torch.empty_like(piece)
+        for out, weights, offset in zip(yuv, matrix, offsets, strict=True):
+            torch.mul(piece[0], float(weights[0]), out=out)
+            out.add_(piece[1], alpha=float(weights[1])).add_(piece[2], alpha=float(weights[2])).add_(offset)
+        write_rows(luma, rows, yuv[0], layout.bits)
+        writer.add(yuv[1:], last=rows.stop == height)
     tag_frame(frame, tags)
     return frame
 

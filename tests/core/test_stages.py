@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -144,3 +145,27 @@ def test_an_error_in_the_block_abandons_the_work(error: type[BaseException]) -> 
         fail(consumer)
     assert met == [AbandonedError]
     assert taken == []
+
+
+def test_stages_compute_alone_and_leave_others_as_they_were() -> None:
+    def threads(items: Iterator[int]) -> list[int]:
+        return [torch.get_num_threads() for _ in items]
+
+    def born_later() -> int:
+        found: list[int] = []
+        thread = threading.Thread(target=lambda: found.append(torch.get_num_threads()))
+        thread.start()
+        thread.join()
+        return found[0]
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        with Consumer(threads, 2, NAME) as consumer, working_ahead(range(3), 2, NAME) as items:
+            for item in items:
+                consumer.put(item)
+            assert (torch.get_num_threads(), born_later()) == (2, 2)
+        assert consumer.result == [1, 1, 1]
+        assert (torch.get_num_threads(), born_later()) == (2, 2)
+    finally:
+        torch.set_num_threads(before)

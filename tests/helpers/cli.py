@@ -1,0 +1,41 @@
+"""What the tests of the command line share."""
+
+import os
+import sys
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+
+from textovsr.cli.weights import WEIGHTS_FOLDERS
+
+
+def command(*arguments: object) -> list[str]:
+    """The process's command line."""
+    return [sys.executable, "-m", "textovsr", *map(str, arguments)]
+
+
+def environ() -> dict[str, str]:
+    """Its environment."""
+    kept = {name: value for name, value in os.environ.items() if name != WEIGHTS_FOLDERS}
+    return {**kept, "OMP_NUM_THREADS": "1", "COLUMNS": "120"}
+
+
+def make_video(path: Path, size: tuple[int, int] = (32, 16), frames: int = 5) -> Path:
+    """A video of (width, height) at 25 frames a second; in mp4 with sound."""
+    rng = np.random.default_rng(0)
+    with av.open(str(path), "w") as container:
+        video = container.add_stream("libx264", rate=25, options={"crf": "10", "preset": "ultrafast"})
+        video.width, video.height, video.pix_fmt = *size, "yuv420p"
+        sound = container.add_stream("aac", rate=48000, layout="mono")
+        for _ in range(frames):
+            image = rng.integers(64, 192, (size[1], size[0], 3), dtype=np.uint8)
+            container.mux(video.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        for index in range(frames * 1920 // 1024):
+            tone = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
+            tone.sample_rate, tone.pts, tone.time_base = 48000, index * 1024, Fraction(1, 48000)
+            container.mux(sound.encode(tone))
+        container.mux(video.encode(None))
+        container.mux(sound.encode(None))
+    return path
