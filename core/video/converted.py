@@ -11,7 +11,8 @@ from av.container import OutputContainer
 from av.stream import Stream
 from av.subtitles.codeccontext import SubtitleCodecContext
 
-from .tracks import AnyPacket, Window, describe, keep_labels, packet_span
+from .tracks import AnyPacket, describe, keep_labels, packet_span
+from .window import Window
 
 _AUDIO_ENCODERS = {"mp4": "aac", "mov": "aac", "matroska": "aac", "webm": "libopus"}
 _TEXT_ENCODERS = {"mp4": "mov_text", "mov": "mov_text", "matroska": "subrip", "webm": "webvtt"}

@@ -10,7 +10,8 @@ from av.container import InputContainer, OutputContainer
 from av.stream import AttachmentStream, Stream
 
 from .source import open_source
-from .tracks import AnyPacket, Window, describe, keep_labels
+from .tracks import AnyPacket, describe, keep_labels
+from .window import Window
 
 if TYPE_CHECKING:
     from av.container.core import Chapter

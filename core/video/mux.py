@@ -13,7 +13,6 @@ from typing import TypeAlias, cast
 
 import av
 from av.container import Container, InputContainer, OutputContainer
-from av.format import Flags
 from av.stream import AttachmentStream, Disposition, Stream
 from av.video.stream import VideoStream
 
@@ -21,14 +20,12 @@ from ..durable import disk_full, disk_full_explained, sync_file, sync_folder
 from ..errors import EncoderError
 from .converted import AudioTrack, TextTrack
 from .extras import add_attachment, add_cover, trimmed_chapters
-from .probe import VideoInfo, probe
 from .segments import joined
-from .source import demux_safely, find_video_stream, open_source, to_ticks
+from .source import demux_safely, find_video_stream, open_source
 from .tracks import (
     AnyPacket,
     CopyTrack,
     Track,
-    Window,
     describe,
     fits,
     flush_all,
@@ -36,6 +33,7 @@ from .tracks import (
     packet_span,
     shift_packet,
 )
+from .window import Window, window_of
 from .writer import CONTAINERS, mp4_options
 
 logger = logging.getLogger(__name__)
@@ -68,24 +66,6 @@ class MuxReport:
     damaged: list[str] = field(default_factory=list)
 
 
-def time_window(info: VideoInfo, start: float, duration: float | None) -> Window:
-    """Return the part of the source's timeline that a trim keeps, on ticks of the video's time base.
-
-    With ``start`` > 0 that instant becomes 0 (the first frame may come a fraction of a frame later). Otherwise the
-    source's timeline stays as it is, except where its clock may begin anywhere (MPEG-TS and -PS): there the earliest
-    stream begins at 0.
-    """
-    begin = info.start_ticks + to_ticks(start, info.time_base)
-    end = None
-    if duration is not None:
-        end = info.start_ticks + to_ticks(Fraction(start) + Fraction(duration), info.time_base)
-    return Window(
-        origin=begin * info.time_base if start > 0 else Fraction(0),
-        begin=begin * info.time_base if start > 0 else None,
-        end=None if end is None else end * info.time_base,
-    )
-
-
 def mux(
     video: Path | Sequence[Path],
     source: Path,
@@ -108,7 +88,7 @@ def mux(
             decoding times of their own. Their timestamps are on the timeline of ``source``.
         source: the file it was made from.
         output: the result; mp4, mov, mkv or webm by its suffix. An existing file is replaced.
-        start: seconds from the first frame of ``source``; see ``time_window`` for what it does to the timeline.
+        start: seconds from the first frame of ``source``; see ``window_of`` for what it does to the timeline.
             Sound that overlaps the start is kept whole: mp4 and mov hide what comes before 0; mkv and webm cannot
             begin before 0, so there everything moves by that part of one packet.
         duration: seconds; None for all that follows.
@@ -125,7 +105,7 @@ def mux(
         raise EncoderError(
             f"Expected an output named {', '.join(CONTAINERS)}, got {output}; choose one of these suffixes."
         )
-    window = _time_window_of(source, start, duration)
+    window = window_of(source, start, duration)
     job = _Job(video if isinstance(video, Path) else list(video), source, container, window, dict(metadata or {}))
     report = _run_atomically(job, output, work)
     for line in report.converted + report.dropped + report.damaged:
@@ -135,8 +115,7 @@ def mux(
 
 def _run_atomically(job: "_Job", output: Path, work: Path | None) -> MuxReport:
     """Run ``job`` into a hidden file and give it the name ``output`` once it is complete and on the disk."""
-    folder = work if work is not None and work.stat().st_dev == output.parent.stat().st_dev else output.parent
-    partial = folder / f".{output.stem}.{secrets.token_hex(4)}.part"
+    partial = _partial(output, work)
     try:
         report = job.run(partial)
         with disk_full_explained(output):
@@ -154,16 +133,11 @@ def _run_atomically(job: "_Job", output: Path, work: Path | None) -> MuxReport:
     return report
 
 
-def _time_window_of(source: Path, start: float, duration: float | None) -> Window:
-    info = probe(source)
-    window = time_window(info, start, duration)
-    if start > 0:
-        return window
-    with open_source(source) as container:
-        if not container.format.flags & cast(int, Flags.ts_discont.value) or container.start_time is None:
-            return window
-        ticks = Fraction(container.start_time, av.time_base) // info.time_base
-        return Window(ticks * info.time_base, window.begin, window.end)
+def _partial(output: Path, work: Path | None) -> Path:
+    """A name for the unfinished file, on the disk of ``output`` since a file is renamed only there."""
+    here = output.parent
+    folder = work if work is not None and work.stat().st_dev == here.stat().st_dev else here
+    return folder / f".{output.stem}.{secrets.token_hex(4)}.part"
 
 
 @dataclass

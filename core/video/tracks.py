@@ -3,7 +3,6 @@
 import io
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Protocol, TypeAlias
 
@@ -11,32 +10,9 @@ import av
 from av.container import OutputContainer
 from av.stream import Stream
 
+from .window import Window
+
 AnyPacket: TypeAlias = "av.Packet[Any]"
-
-
-@dataclass(frozen=True)
-class Window:
-    """Which part of the source is kept, in seconds of the source's timeline.
-
-    Attributes:
-        origin: the time that becomes 0.
-        begin: what ends before is left out; None keeps all.
-        end: what starts at or after is left out; None keeps all.
-    """
-
-    origin: Fraction
-    begin: Fraction | None = None
-    end: Fraction | None = None
-
-    def overlaps(self, start: Fraction, duration: Fraction) -> bool:
-        """Whether [start, start + duration) has a part in the window; nothing lasts less than a point."""
-        if self.end is not None and start >= self.end:
-            return False
-        return self.begin is None or start >= self.begin or start + duration > self.begin
-
-    def is_over(self, start: Fraction) -> bool:
-        """Whether ``start`` lies behind the window."""
-        return self.end is not None and start >= self.end
 
 
 class Track(Protocol):

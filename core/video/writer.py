@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 
 _MIN_TIMESCALE = 10_000
 _MAX_TIMESCALE = 2**31 - 1
+_X265_DELAY = 2
 
 
 @dataclass(frozen=True)
@@ -137,6 +138,8 @@ class VideoWriter:
         self.pixel_format = choose_pixel_format(spec, encode)
         self.color = spec.color.for_encoding()
         self._last_pts: int | None = None
+        self._durations: dict[int | None, int] = {}
+        self._frames = 0
         suffix = self.path.suffix.lower()
         if spec.sample_aspect_ratio != 1 and suffix in (".mkv", ".webm") and encode.codec not in ("h264", "hevc"):
             logger.warning("%s in %s cannot say that pixels are not square; use mp4 or h264.", encode.codec, suffix)
@@ -191,13 +194,19 @@ class VideoWriter:
         self._last_pts = pts
         frame = from_rgb(image, self.pixel_format, self.color)
         frame.pts, frame.time_base = pts, self.spec.time_base
+        self._frames += 1
         if duration > 0:
-            frame.duration = duration
+            self._durations[pts] = duration
         self._encode(frame)
 
     def _encode(self, frame: av.VideoFrame | None) -> None:
         try:
-            self._container.mux(self._stream.encode(frame))
+            for packet in self._stream.encode(frame):
+                # Encoders give every frame the average duration; the last one's is all a file keeps.
+                packet.duration = self._durations.pop(packet.pts, packet.duration)
+                if self._frames <= _X265_DELAY and self._stream.codec_context.name == "libx265":
+                    packet.dts = packet.pts  # x265 leaves it uninitialised; so few frames are in order
+                self._container.mux(packet)
         except av.error.FFmpegError as error:
             raise EncoderError(
                 f"Expected to write {self.path}, got {error.strerror}; check the free space of the disk."
