@@ -171,7 +171,9 @@ def disturbed(kind: str, footage: Footage, rng: Rng) -> Clip:
     """One shot with something in it that is no cut."""
     if kind in CAMERA:
         return footage.moving(rng, 40, *CAMERA[kind](rng))
-    clip = footage.moving(rng, 40, rng.uniform(-3, 3), 1.0, 1.0) if rng.random() < 0.5 else footage.clips[0][:40].copy()
+    clip = footage.shot(rng, 40)
+    while len(clip) < 24:
+        clip = footage.shot(rng, 40)
     middle, rest = len(clip) // 2, slice(len(clip) // 2, None)
     some = slice(middle, middle + int(rng.integers(1, 4)))
     if kind == "flash, 1-3 frames":

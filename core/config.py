@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 ColorFix = Literal["none", "adain", "wavelet"]
-VideoCodec = Literal["h264", "hevc", "av1", "prores", "ffv1"]
+VideoCodec = Literal["h264", "hevc", "av1", "prores", "ffv1", "png"]
 
 Deinterlace = Literal["auto", "on", "off"]
 
 SUFFIX: dict[VideoCodec, str] = {"h264": ".mp4", "hevc": ".mp4", "av1": ".mp4", "prores": ".mov", "ffv1": ".mkv"}
-"""The container each codec is put in unless the user names one."""
+"""The container each codec is put in unless the user names one; png is a folder of pictures."""
 
 DEVICE = "auto"
 """Where to compute: CUDA if there is any, else the CPU."""
@@ -26,11 +26,13 @@ class EncodeConfig:
         codec: the video codec of the result.
         crf: constant quality, 0 (lossless) to 51 (worst); used by h264, hevc and av1.
         bit_depth: 8 or 10 bits a sample; 0 follows the source.
+        hardware: encode in the graphics card or the processor's video unit; h264, hevc and av1.
     """
 
     codec: VideoCodec = "h264"
     crf: int = 16
     bit_depth: Literal[0, 8, 10] = 0
+    hardware: bool = False
 
 
 WINDOW = 8
@@ -87,7 +89,7 @@ class ResultConfig:
     color_fix: ColorFix = "none"
 
 
-CUT_THRESHOLD = 0.275
+CUT_THRESHOLD = 0.3
 """Share of the picture that is new at a cut, see ``video.cuts.mark_cuts``; chosen by benchmarks/cuts.py."""
 
 SEGMENT_FRAMES = (16, 128)
