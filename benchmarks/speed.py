@@ -24,7 +24,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from textovsr.core.config import EncodeConfig, RecurrentConfig
 from textovsr.core.text.encode import tokenize
 from textovsr.core.video.color import BT709, ColorTags
-from textovsr.core.video.writer import VideoSpec, VideoWriter
+from textovsr.core.video.encoders import VideoSpec
+from textovsr.core.video.writer import VideoWriter
 from textovsr.models.clip_text import ClipTextConfig
 from textovsr.models.text_ovsr import TextOVSR, TextOVSRConfig
 

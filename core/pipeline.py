@@ -31,10 +31,10 @@ from .text.encode import join_prompt
 from .text.vtt import parse_text
 from .tiles import Check
 from .video.cuts import CONTEXT, mark_cuts
+from .video.encoders import VideoSpec, check_output, library_version
 from .video.mux import MuxReport, mux
 from .video.probe import VideoInfo
 from .video.reader import VideoReader
-from .video.writer import VideoSpec, check_encoding, library_version
 from .windows import WindowPlan
 
 log = logging.getLogger(__name__)
@@ -69,7 +69,7 @@ def restore_video(
         SettingError: settings out of range.
     """
     place = place or Workplace()
-    check_encoding(output, job.encode)
+    check_output(output, job.encode)
     if not output.parent.is_dir():
         raise OutputError(f"Expected a folder {output.parent} to write to, found none; make it, or correct the path.")
     began = time.monotonic()
@@ -259,6 +259,7 @@ def spec_like(info: VideoInfo, width: int, height: int) -> VideoSpec:
         sample_aspect_ratio=info.sample_aspect_ratio,
         color=info.color,
         bit_depth=info.bit_depth,
+        hdr=info.hdr,
     )
 
 

@@ -10,8 +10,9 @@ from .finish import finish_frame
 from .job import Job
 from .journal import Journal, Pause
 from .restoration import Result
+from .video.encoders import VideoSpec
 from .video.segments import segment_suffix
-from .video.writer import VideoSpec, VideoWriter
+from .video.writer import VideoWriter
 
 
 class SegmentEncoder:

@@ -7,10 +7,11 @@ from .config import EncodeConfig
 from .durable import partial_beside
 from .job import Source
 from .pipeline import spec_like
+from .video.encoders import check_encoding
 from .video.mux import MuxReport, mux
 from .video.probe import probe
 from .video.reader import VideoReader
-from .video.writer import VideoWriter, check_encoding
+from .video.writer import VideoWriter
 
 
 def save_video(

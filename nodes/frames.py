@@ -9,11 +9,13 @@ import torch
 from torch import Tensor
 
 from ..core.config import EncodeConfig
-from ..core.pipeline import Job, Progress, Report, restore_frames
+from ..core.job import Job, Progress, Report
+from ..core.pipeline import restore_frames
 from ..core.restorer import Restorer
 from ..core.tiles import Check
 from ..core.video.color import BT709, ColorTags
-from ..core.video.writer import VideoSpec, VideoWriter
+from ..core.video.encoders import VideoSpec
+from ..core.video.writer import VideoWriter
 
 _FRAME_SECONDS = 1 / 25
 """An IMAGE batch has no clock; timed texts read it at 25 frames a second."""

@@ -31,6 +31,9 @@ from .planes import (
 logger = logging.getLogger(__name__)
 
 UNSPECIFIED = 2
+PQ, HLG = 16, 18
+"""Transfer characteristics of HDR video (SMPTE ST 2084, ARIB STD-B67)."""
+
 RGB, BT709, FCC, BT470BG, SMPTE170M, SMPTE240M, YCGCO, BT2020 = 0, 1, 4, 5, 6, 7, 8, 9
 
 _KR_KB = {
@@ -188,14 +191,17 @@ def from_rgb(image: Tensor, pix_fmt: str, tags: ColorTags) -> av.VideoFrame:
 
     Args:
         image: (3,H,W) RGB, any float type and device; values are clamped to [0,1] and rounded to nearest.
-        pix_fmt: ``yuv420p``, ``yuv422p``, ``yuv444p``, and their ``10le``, ``12le``, ``16le`` forms.
-        tags: matrix and range to use; RGB tags become BT.709.
+        pix_fmt: ``yuv420p``, ``yuv422p``, ``yuv444p`` and their ``10le``, ``12le``, ``16le`` forms; ``rgb24`` and
+            ``rgb48be``.
+        tags: matrix and range to use; RGB tags become BT.709. RGB formats have neither.
 
     Raises:
         ShapeError: ``image`` is not (3,H,W).
     """
     if image.dim() != 3 or image.shape[0] != 3:
         raise ShapeError(f"Expected an image of shape (3,H,W), got {tuple(image.shape)}; pass one RGB frame.")
+    if pix_fmt.startswith("rgb"):
+        return _packed_rgb(image, pix_fmt)
     tags = tags.for_encoding()
     height, width = image.shape[1:]
     frame = av.VideoFrame(width, height, pix_fmt)
@@ -217,6 +223,12 @@ def from_rgb(image: Tensor, pix_fmt: str, tags: ColorTags) -> av.VideoFrame:
         writer.add(yuv[1:], last=rows.stop == height)
     tag_frame(frame, tags)
     return frame
+
+
+def _packed_rgb(image: Tensor, pix_fmt: str) -> av.VideoFrame:
+    peak, dtype = (65535, np.uint16) if pix_fmt.startswith("rgb48") else (255, np.uint8)
+    values = image.detach().cpu().float().clamp(0, 1).mul(peak).add(0.5).permute(1, 2, 0)  # (C,H,W) -> (H,W,C)
+    return av.VideoFrame.from_ndarray(np.ascontiguousarray(values.numpy().astype(dtype)), format=pix_fmt)
 
 
 def tag_frame(frame: "av.VideoFrame | VideoCodecContext", tags: ColorTags) -> None:

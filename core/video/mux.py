@@ -19,6 +19,7 @@ from av.video.stream import VideoStream
 from ..durable import disk_full, disk_full_explained, sync_file, sync_folder
 from ..errors import EncoderError
 from .converted import AudioTrack, TextTrack
+from .encoders import CONTAINERS, mp4_options
 from .extras import add_attachment, add_cover, trimmed_chapters
 from .segments import joined
 from .source import demux_safely, find_video_stream, open_source
@@ -34,7 +35,6 @@ from .tracks import (
     shift_packet,
 )
 from .window import Window, window_of
-from .writer import CONTAINERS, mp4_options
 
 logger = logging.getLogger(__name__)
 
@@ -189,6 +189,8 @@ class _Job:
         if picture.codec_context.name == "hevc" and self.container in ("mp4", "mov"):
             stream.codec_context.codec_tag = "hvc1"
         keep_labels(original, stream)
+        if self.window.begin is not None:
+            stream.metadata.pop("timecode", None)  # that of a frame that is cut off
         return stream
 
     def _add_tracks(self, output: OutputContainer, source: InputContainer) -> dict[int, Track]:
@@ -204,6 +206,9 @@ class _Job:
         name, window = describe(stream), self.window
         if isinstance(stream, AttachmentStream) or stream.disposition & Disposition.attached_pic:
             self._add_extra(output, stream)
+            return None
+        if stream.type == "data" and "timecode" in stream.metadata and self.window.begin is None:
+            self.report.copied.append(f"{name}: timecode")  # a tag of the picture, of which mov makes a track again
             return None
         if stream.type not in ("audio", "subtitle"):
             self.report.dropped.append(f"{name}: only one picture, sound and subtitles are kept.")

@@ -19,8 +19,9 @@ from textovsr.core.pipeline import restore_frames, restore_video
 from textovsr.core.restoration import Result, ShotFrame
 from textovsr.core.video.color import BT709, ColorTags
 from textovsr.core.video.cuts import DELAY
+from textovsr.core.video.encoders import VideoSpec
 from textovsr.core.video.reader import VideoReader
-from textovsr.core.video.writer import VideoSpec, VideoWriter
+from textovsr.core.video.writer import VideoWriter
 from textovsr.tests.helpers.restorers import Enlarge
 
 TICKS = (3, 4, 6, 10, 11)

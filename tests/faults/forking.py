@@ -1,8 +1,8 @@
 """Runs jobs in processes that can be killed: ``python forking.py`` imports once, then forks a child for each line.
 
-A line on standard input is a JSON object (``source``, ``output``, ``seconds``, ``codec``); the child's process id is the
-answer. An empty line then asks to wait for its end; the answer is its exit code, negative for a signal. Until then the
-process id is the child's, even if it has ended.
+A line on standard input is a JSON object (``source``, ``output``, ``seconds``, ``codec``); the child's process id is
+the answer. An empty line then asks to wait for its end; the answer is its exit code, negative for a signal. Until then
+the process id is the child's, even if it has ended.
 """
 
 import json
@@ -32,7 +32,7 @@ def main() -> None:
         if child == 0:
             try:
                 work(json.loads(line))
-            except BaseException:
+            except BaseException:  # noqa: BLE001  (a forked child must not return into the parent's loop)
                 traceback.print_exc()
                 os._exit(1)
             os._exit(0)

@@ -55,7 +55,7 @@ def test_a_full_disk_loses_nothing_that_is_finished(disk: Path, source: Path, tm
     assert packets(tmp_path / "out.mp4") == packets(source)
 
 
-def test_too_little_room_is_said_before_the_start(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_little_room_is_said_at_once(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("textovsr.core.pipeline.estimate_bytes", lambda *_: 1 << 60)
     restorer = Trail()
     with pytest.raises(DiskFullError, match=r"Expected 1152921\.5 TB free in .* choose an output on another disk"):

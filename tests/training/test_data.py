@@ -11,7 +11,8 @@ from PIL import Image
 from textovsr.core.config import EncodeConfig
 from textovsr.core.errors import SettingError
 from textovsr.core.video.color import BT709, ColorTags
-from textovsr.core.video.writer import VideoSpec, VideoWriter
+from textovsr.core.video.encoders import VideoSpec
+from textovsr.core.video.writer import VideoWriter
 from textovsr.training.data import ClipConfig, ClipDataset, Sample
 
 SMALL = ClipConfig(frames=3, size=64, film=0.5)

@@ -10,9 +10,10 @@ import pytest
 
 from textovsr.core.config import EncodeConfig
 from textovsr.core.errors import EncoderError, VideoNotFoundError
+from textovsr.core.video.encoders import VideoSpec
 from textovsr.core.video.mux import mux
 from textovsr.core.video.reader import VideoReader
-from textovsr.core.video.writer import VideoSpec, VideoWriter
+from textovsr.core.video.writer import VideoWriter
 
 MakeClip = Callable[[str, Any], Path]
 LONG = tuple(range(0, 2500, 40))

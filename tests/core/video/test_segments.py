@@ -17,11 +17,12 @@ from hypothesis import strategies as st
 from textovsr.core.config import EncodeConfig
 from textovsr.core.errors import DiskFullError, EncoderError
 from textovsr.core.video.color import ColorTags
+from textovsr.core.video.encoders import VideoSpec
 from textovsr.core.video.mux import mux
 from textovsr.core.video.probe import probe
 from textovsr.core.video.segments import Timeline, joined, read_timeline, segment_suffix
 from textovsr.core.video.source import silence_ffmpeg
-from textovsr.core.video.writer import VideoSpec, VideoWriter
+from textovsr.core.video.writer import VideoWriter
 
 SIDE = 32
 

@@ -10,12 +10,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from textovsr.core.config import EncodeConfig
+from textovsr.core.config import SUFFIX, EncodeConfig
 from textovsr.core.errors import EncoderError, SettingError, ShapeError
 from textovsr.core.video.color import ColorTags
+from textovsr.core.video.encoders import VideoSpec, check_encoding, choose_encoder
 from textovsr.core.video.probe import probe
 from textovsr.core.video.reader import VideoReader
-from textovsr.core.video.writer import VideoSpec, VideoWriter, check_encoding, choose_pixel_format
+from textovsr.core.video.writer import VideoWriter
 
 HD = ColorTags(1, 1, 1, False)
 KINDS = [
@@ -99,13 +100,14 @@ def test_ten_bits_follow_the_source(tmp_path: Path, smooth_clip: Tensor) -> None
 @pytest.mark.parametrize(("codec", "subsampling"), [("h264", "444"), ("prores", "444"), ("av1", "420")])
 def test_odd_sizes_are_not_cropped(codec: str, subsampling: str) -> None:
     odd = VideoSpec(17, 19, Fraction(1, 25), Fraction(25), Fraction(1), HD)
-    assert choose_pixel_format(odd, EncodeConfig(codec=codec)).startswith(f"yuv{subsampling}p")
+    encoder = choose_encoder(Path(f"a{SUFFIX[codec]}"), odd, EncodeConfig(codec=codec))
+    assert encoder.pixel_format.startswith(f"yuv{subsampling}p")
 
 
 def test_the_configuration_can_ask_for_a_depth() -> None:
     deep = VideoSpec(16, 16, Fraction(1, 25), Fraction(25), Fraction(1), HD, 10)
-    assert choose_pixel_format(deep, EncodeConfig()) == "yuv420p10le"
-    assert choose_pixel_format(deep, EncodeConfig(bit_depth=8)) == "yuv420p"
+    assert choose_encoder(Path("a.mp4"), deep, EncodeConfig()).pixel_format == "yuv420p10le"
+    assert choose_encoder(Path("a.mp4"), deep, EncodeConfig(bit_depth=8)).pixel_format == "yuv420p"
 
 
 def test_hevc_in_mp4_plays_on_apple_devices(tmp_path: Path, smooth_clip: Tensor) -> None:
@@ -152,7 +154,7 @@ def test_quality_has_a_range() -> None:
 
 
 def test_a_missing_folder_is_named(tmp_path: Path, smooth_clip: Tensor) -> None:
-    with pytest.raises(EncoderError, match="check folder and rights"):
+    with pytest.raises(EncoderError, match="check folder, rights and disk"):
         VideoWriter(tmp_path / "none" / "a.mp4", spec(smooth_clip), EncodeConfig())
 
 

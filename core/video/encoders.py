@@ -1,0 +1,271 @@
+"""Which encoder makes a stream, in what container, from which samples, with which options."""
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import lru_cache
+from pathlib import Path
+from typing import cast
+
+import av
+import torch
+from av.video.codeccontext import VideoCodecContext
+
+from ..config import EncodeConfig
+from ..errors import EncoderError, SettingError
+from .color import HLG, PQ, ColorTags
+from .hdr import HdrMetadata
+from .source import silence_ffmpeg
+
+CONTAINERS = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}
+
+_MIN_TIMESCALE = 10_000
+_MAX_TIMESCALE = 2**31 - 1
+
+
+@dataclass(frozen=True)
+class VideoSpec:
+    """The stream to be written.
+
+    Attributes:
+        width: pixels across.
+        height: pixels down.
+        time_base: seconds a tick of the timestamps given to ``write``.
+        frame_rate: average frames a second; a hint for the encoder, timestamps decide.
+        sample_aspect_ratio: width over height of a pixel.
+        color: tags of the source; matrix and range are kept, RGB becomes BT.709.
+        bit_depth: of the source; more than 8 gives a 10-bit file unless the configuration says otherwise.
+        hdr: static HDR metadata of the source.
+    """
+
+    width: int
+    height: int
+    time_base: Fraction
+    frame_rate: Fraction
+    sample_aspect_ratio: Fraction
+    color: ColorTags
+    bit_depth: int = 8
+    hdr: HdrMetadata | None = None
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """An encoder of FFmpeg and how it is to be used.
+
+    Attributes:
+        name: FFmpeg's.
+        pixel_format: what frames are made in.
+        stored_format: what the encoder takes; the same samples, for hardware in another order.
+        options: its private options.
+    """
+
+    name: str
+    pixel_format: str
+    stored_format: str
+    options: dict[str, str]
+
+
+@dataclass(frozen=True)
+class _Codec:
+    """One video codec: FFmpeg's encoders for it, best first, and where and how it is stored."""
+
+    encoders: tuple[str, ...]
+    suffixes: tuple[str, ...]
+    subsampling: str = "420"
+    odd_sizes: str = "444"
+    depths: tuple[int, ...] = (8, 10)
+
+
+_CODECS = {
+    "h264": _Codec(("libx264",), (".mp4", ".mkv", ".mov")),
+    "hevc": _Codec(("libx265",), (".mp4", ".mkv", ".mov")),
+    "av1": _Codec(("libsvtav1", "libaom-av1"), (".mp4", ".mkv", ".webm"), odd_sizes="420"),
+    "prores": _Codec(("prores_ks",), (".mov", ".mkv"), subsampling="422", depths=(10,)),
+    "ffv1": _Codec(("ffv1",), (".mkv",), subsampling="444"),
+    "png": _Codec(("png",), (".mov",)),
+}
+
+_HARDWARE = ("nvenc", "qsv", "amf", "videotoolbox")
+"""Families of encoders in graphics cards and processors, in the order they are tried."""
+
+
+def check_encoding(path: Path, encode: EncodeConfig) -> str:
+    """Return the name of FFmpeg's encoder for ``encode`` in the container that the suffix of ``path`` names.
+
+    Raises:
+        EncoderError: the two do not go together, or this machine has no encoder for the codec.
+        SettingError: ``crf`` is out of range.
+    """
+    suffix = Path(path).suffix.lower()
+    codec = _CODECS.get(encode.codec)
+    if codec is None:
+        raise EncoderError(f"Expected a codec out of {', '.join(_CODECS)}, got {encode.codec!r}; choose one of them.")
+    if suffix not in codec.suffixes:
+        fitting = ", ".join(name for name, c in _CODECS.items() if suffix in c.suffixes) or "nothing"
+        raise EncoderError(
+            f"Expected {encode.codec} in {', '.join(codec.suffixes)}, got {suffix or 'no suffix'!r} ({path}); "
+            f"rename the output, or choose a codec that {suffix or 'it'} holds: {fitting}."
+        )
+    if not 0 <= encode.crf <= 51:
+        raise SettingError(f"Expected crf from 0 (lossless) to 51 (worst), got {encode.crf}; 16 looks like the source.")
+    if encode.hardware:
+        return _hardware_encoder(encode.codec, 10 if encode.bit_depth == 10 else 8)
+    for name in codec.encoders:
+        if name in av.codecs_available:
+            return name
+    raise EncoderError(
+        f"Expected an encoder for {encode.codec} ({' or '.join(codec.encoders)}), got a PyAV without it; "
+        "choose another codec, or install the PyAV wheel from PyPI."
+    )
+
+
+def check_output(output: Path, encode: EncodeConfig) -> None:
+    """Check that ``encode`` can become ``output``: a file whose suffix is a container, or for ``png`` a folder.
+
+    Raises:
+        EncoderError, SettingError: as ``check_encoding``.
+    """
+    if encode.codec != "png":
+        check_encoding(output, encode)
+    elif output.suffix.lower() in CONTAINERS:
+        raise EncoderError(
+            f"Expected the name of a folder for pictures, got {output}; leave out {output.suffix}, or choose a codec "
+            "for a video."
+        )
+
+
+def choose_encoder(path: Path, spec: VideoSpec, encode: EncodeConfig) -> Encoder:
+    """Choose encoder, pixel format and options for a stream.
+
+    4:2:0 and 4:2:2 need even sizes, so odd ones are stored in 4:4:4: nothing is cropped and nothing is lost.
+
+    Raises:
+        EncoderError, SettingError: as ``check_encoding``.
+    """
+    codec = _CODECS.get(encode.codec)
+    name = check_encoding(path, encode)
+    assert codec is not None
+    depth: int = encode.bit_depth or (10 if spec.bit_depth > 8 else 8)
+    if depth not in codec.depths:
+        depth = codec.depths[-1]
+    odd = spec.width % 2 or (spec.height % 2 and codec.subsampling == "420")
+    if encode.hardware:
+        if odd:
+            raise EncoderError(
+                f"Expected even sizes for an encoder in hardware, got {spec.width}x{spec.height}; switch hardware off."
+            )
+        name = _hardware_encoder(encode.codec, depth)
+        planar = "yuv420p10le" if depth == 10 else "yuv420p"
+        return Encoder(name, planar, _hardware_format(name, depth), _hardware_options(name, encode))
+    if encode.codec == "png":
+        pixel_format = "rgb48be" if depth == 10 else "rgb24"
+    else:
+        pixel_format = f"yuv{codec.odd_sizes if odd else codec.subsampling}p" + ("10le" if depth == 10 else "")
+    return Encoder(name, pixel_format, pixel_format, _options(name, encode, spec))
+
+
+def mp4_options(time_base: Fraction) -> dict[str, str]:
+    """Return muxer options for mp4 and mov that keep timestamps of ``time_base`` exact, also a first one above 0.
+
+    Raises:
+        EncoderError: no time scale of 31 bits holds ``time_base``.
+    """
+    scale = time_base.denominator
+    if scale > _MAX_TIMESCALE:
+        raise EncoderError(f"Expected a time base of at most 31 bits, got {time_base}; write Matroska (.mkv) instead.")
+    scale *= math.ceil(_MIN_TIMESCALE / scale)
+    return {"movflags": "+faststart", "video_track_timescale": str(scale), "movie_timescale": str(scale)}
+
+
+def library_version() -> str:
+    """FFmpeg's version, on which an encoder's output depends."""
+    return ".".join(map(str, av.library_versions["libavcodec"]))
+
+
+def _options(encoder: str, encode: EncodeConfig, spec: VideoSpec) -> dict[str, str]:
+    """Return the private options of an encoder in software."""
+    hdr = spec.hdr if spec.color.transfer in (PQ, HLG) else None
+    if encoder == "libx264":
+        # With AVX-512, x264 gives another picture from run to run, so that a resumed job would not match itself.
+        params = ["asm=avx2"] if torch.backends.cpu.get_cpu_capability() == "AVX512" else []
+        params += _hdr_parameters(hdr, "mastering-display", "cll", whole=True)
+        return {"crf": str(encode.crf), "preset": "medium", **({"x264-params": ":".join(params)} if params else {})}
+    if encoder == "libx265":
+        params = ["log-level=error", *(["lossless=1"] if encode.crf == 0 else [])]
+        params += _hdr_parameters(hdr, "master-display", "max-cll", whole=True)
+        return {"crf": str(encode.crf), "preset": "medium", "x265-params": ":".join(params)}
+    if encoder == "libsvtav1":
+        params = _hdr_parameters(hdr, "mastering-display", "content-light", whole=False)
+        extra = {"svtav1-params": ":".join(params)} if params else {}
+        return {"crf": str(max(1, round(encode.crf * 63 / 51))), "preset": "8", **extra}
+    if encoder == "libaom-av1":
+        return {"crf": str(round(encode.crf * 63 / 51)), "cpu-used": "6"}
+    if encoder == "prores_ks":
+        return {"profile": "hq" if spec.width % 2 == 0 else "4444", "vendor": "apl0"}
+    if encoder == "ffv1":
+        return {"level": "3", "slicecrc": "1"}
+    return {}
+
+
+def _hdr_parameters(hdr: HdrMetadata | None, display: str, light: str, *, whole: bool) -> list[str]:
+    """Static HDR metadata as the encoders' libraries take it: in units of 1/50000 and 1/10000 cd/m2, or plain."""
+    if hdr is None:
+        return []
+
+    def number(value: Fraction, unit: int) -> str:
+        return str(round(value * unit)) if whole else f"{float(value):.6f}"
+
+    found = []
+    points = (hdr.green, hdr.blue, hdr.red, hdr.white)
+    if all(points) and hdr.min_luminance is not None and hdr.max_luminance is not None:
+        named = zip(("G", "B", "R", "WP"), points, strict=True)
+        text = "".join(f"{name}({number(p[0], 50_000)},{number(p[1], 50_000)})" for name, p in named if p)
+        found.append(f"{display}={text}L({number(hdr.max_luminance, 10_000)},{number(hdr.min_luminance, 10_000)})")
+    if hdr.max_cll is not None and hdr.max_fall is not None:
+        found.append(f"{light}={hdr.max_cll},{hdr.max_fall}")
+    return found
+
+
+def _hardware_encoder(codec: str, depth: int) -> str:
+    """The first encoder in hardware that really opens.
+
+    Raises:
+        EncoderError: there is none.
+    """
+    names = [f"{codec}_{family}" for family in _HARDWARE]
+    for name in names:
+        if name in av.codecs_available and _opens(name, _hardware_format(name, depth)):
+            return name
+    raise EncoderError(
+        f"Expected an encoder in hardware for {codec} with {depth} bits ({', '.join(names)}), found none that opens on "
+        "this machine; switch hardware off, or choose h264, hevc or av1 with 8 bits."
+    )
+
+
+@lru_cache(maxsize=32)
+def _opens(name: str, pixel_format: str) -> bool:
+    silence_ffmpeg()
+    context = cast(VideoCodecContext, av.CodecContext.create(name, "w"))
+    context.width, context.height, context.pix_fmt = 256, 256, pixel_format
+    context.time_base = Fraction(1, 25)
+    try:
+        context.open()
+    except (av.error.FFmpegError, ValueError):
+        return False
+    return True
+
+
+def _hardware_format(name: str, depth: int) -> str:
+    return "p010le" if depth == 10 else "yuv420p" if name.endswith("nvenc") else "nv12"
+
+
+def _hardware_options(name: str, encode: EncodeConfig) -> dict[str, str]:
+    """Constant quality in each family's own words."""
+    quality = str(encode.crf)
+    if name.endswith("nvenc"):
+        return {"rc": "vbr", "cq": quality, "b": "0", "preset": "p5"}
+    if name.endswith("qsv"):
+        return {"global_quality": quality, "preset": "slow"}
+    if name.endswith("amf"):
+        return {"rc": "cqp", "qp_i": quality, "qp_p": quality, "quality": "quality"}
+    return {"flags": "+qscale", "global_quality": str(118 * max(100 - 2 * encode.crf, 1))}  # 118: FFmpeg's lambda
