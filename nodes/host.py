@@ -21,7 +21,7 @@ from torch import Tensor
 
 from ..core.config import RecurrentConfig
 from ..core.errors import SettingError
-from ..core.pipeline import Progress
+from ..core.job import Progress, Restored, Workplace
 from ..core.restorer import Restorer
 from ..core.restorers.loading import make_restorer
 from ..models.catalog import SUFFIXES, find_weights, list_weights
@@ -55,6 +55,11 @@ def temporary_path(suffix: str) -> Path:
     folder = Path(folder_paths.get_temp_directory()) / "textovsr"
     folder.mkdir(parents=True, exist_ok=True)
     return folder / f"{uuid.uuid4().hex}{suffix}"
+
+
+def job_place() -> Workplace:
+    """Where jobs keep what is finished: in the output folder, since ComfyUI empties the temporary one at its start."""
+    return Workplace(jobs=Path(folder_paths.get_output_directory()) / ".textovsr")
 
 
 def output_path(prefix: str, size: tuple[int, int], suffix: str) -> tuple[Path, str]:
@@ -132,6 +137,13 @@ def progress_reporter(node: type[io.ComfyNode], total: int | None = None) -> Cal
         _show_text(str(progress), node_id)
 
     return report
+
+
+def show_outcome(node: type[io.ComfyNode], restored: Restored) -> None:
+    """Write on a node what became of its job, and what was lost."""
+    lines = [f"{restored.frames} frames, {restored.shots} shots in {restored.seconds:.0f} s"]
+    lines += [f"lost: {line}" for line in restored.lost] + list(restored.notes)
+    _show_text("\n".join(lines), node.hidden.unique_id)
 
 
 def _show_text(text: str, node_id: str | None) -> None:

@@ -1,9 +1,12 @@
 """Choosing a video, or a part of one."""
 
+from typing import Any, get_args
+
 from comfy_api.latest import io
 
+from ..core.config import Deinterlace
 from ..core.errors import TextOVSRError
-from ..core.pipeline import Source
+from ..core.job import Source
 from .host import fingerprint, input_videos, resolve_video
 from .video_file import VideoFile
 
@@ -54,14 +57,36 @@ class LoadVideo(io.ComfyNode):
                     optional=True,
                     tooltip="Seconds to take; 0 takes everything that follows.",
                 ),
+                io.Combo.Input(
+                    "deinterlace",
+                    options=list(get_args(Deinterlace)),
+                    default="auto",
+                    optional=True,
+                    tooltip="Old television and tape show every picture as two fields; auto finds out and makes whole "
+                    "pictures of them.",
+                ),
+                io.Boolean.Input(
+                    "strict",
+                    default=False,
+                    optional=True,
+                    tooltip="Stop at damage in the file, instead of keeping the good frames and saying what was lost.",
+                ),
             ],
             outputs=[io.Video.Output(display_name="video", tooltip="A file until frames are needed.")],
         )
 
     @classmethod
-    def execute(cls, file: str, path: str = "", start: float = 0.0, duration: float = 0.0) -> io.NodeOutput:
+    def execute(
+        cls,
+        file: str,
+        path: str = "",
+        start: float = 0.0,
+        duration: float = 0.0,
+        deinterlace: Deinterlace = "auto",
+        strict: bool = False,
+    ) -> io.NodeOutput:
         """Open the file and look at it once, so that a bad one is named here."""
-        video = VideoFile(Source(resolve_video(path or file), start, duration or None))
+        video = VideoFile(Source(resolve_video(path or file), start, duration or None, deinterlace, strict))
         video.get_dimensions()
         return io.NodeOutput(video)
 
@@ -77,6 +102,6 @@ class LoadVideo(io.ComfyNode):
         return chosen.is_file() or f"Expected a video at {chosen}, found none; upload it again or correct the path."
 
     @classmethod
-    def fingerprint_inputs(cls, file: str, path: str = "", start: float = 0.0, duration: float = 0.0) -> str:
+    def fingerprint_inputs(cls, file: str, path: str = "", **settings: Any) -> str:
         """Follow the file: a changed one is loaded again."""
-        return fingerprint(resolve_video(path or file), start, duration)
+        return fingerprint(resolve_video(path or file), *sorted(settings.items()))

@@ -5,10 +5,28 @@ from typing import Any, get_args
 import torch
 from comfy_api.latest import Input, io
 
-from ..core.config import LOOK_AHEAD, SUFFIX, ColorFix, EncodeConfig, RecurrentConfig, ResultConfig, VideoCodec
-from ..core.pipeline import Job, Source, restore_video
+from ..core.config import (
+    CUT_THRESHOLD,
+    LOOK_AHEAD,
+    SUFFIX,
+    ColorFix,
+    EncodeConfig,
+    RecurrentConfig,
+    ResultConfig,
+    VideoCodec,
+)
+from ..core.job import Job, Source
+from ..core.pipeline import restore_video
 from .frames import restore_images
-from .host import check_cancelled, loaded_restorer, progress_reporter, temporary_path, weights_names
+from .host import (
+    check_cancelled,
+    job_place,
+    loaded_restorer,
+    progress_reporter,
+    show_outcome,
+    temporary_path,
+    weights_names,
+)
 from .video_file import VideoFile, as_source
 
 _AUTOMATIC = -1
@@ -50,7 +68,8 @@ class TextOVSRUpscale(io.ComfyNode):
         if isinstance(video, torch.Tensor):
             return io.NodeOutput(restore_images(video, restorer, job, report, check_cancelled))
         output = temporary_path(SUFFIX[job.encode.codec])
-        result = restore_video(as_source(video), restorer, output, job, report, check_cancelled)
+        result = restore_video(as_source(video), restorer, output, job, report, check_cancelled, job_place())
+        show_outcome(cls, result)
         return io.NodeOutput(VideoFile(Source(result.path)))
 
 
@@ -106,7 +125,7 @@ def _result() -> list[io.Input]:
         ),
         io.Combo.Input(
             "codec",
-            options=list(get_args(VideoCodec)),
+            options=[codec for codec in get_args(VideoCodec) if codec in SUFFIX],
             default=EncodeConfig.codec,
             optional=True,
             tooltip="Codec of the result. h264 plays everywhere; ffv1 (mkv) and prores (mov) are for further editing.",
@@ -118,6 +137,20 @@ def _result() -> list[io.Input]:
             max=51,
             optional=True,
             tooltip="Quality of h264, hevc and av1: lower is better and larger.",
+        ),
+        io.Combo.Input(
+            "bit_depth",
+            options=["source", "8", "10"],
+            default="source",
+            optional=True,
+            tooltip="Bits a sample of the result. HDR needs 10, which is what it gets by default.",
+        ),
+        io.Boolean.Input(
+            "hardware",
+            default=EncodeConfig.hardware,
+            optional=True,
+            tooltip="Encode h264, hevc or av1 on the graphics card: quicker, a little larger. An error says so if "
+            "there is no such encoder.",
         ),
     ]
 
@@ -150,6 +183,16 @@ def _running() -> list[io.Input]:
             optional=True,
             tooltip=f"Frames looked at beyond a window; -1 is automatic ({LOOK_AHEAD}, fewer when memory is short).",
         ),
+        io.Float.Input(
+            "cut_threshold",
+            default=CUT_THRESHOLD,
+            min=0.01,
+            max=1.0,
+            step=0.005,
+            optional=True,
+            tooltip="How much of the picture must be new at a cut; nothing is carried from one shot to the next. Raise "
+            "it if cuts are found where there are none; 1 finds none.",
+        ),
         io.Int.Input(
             "tile",
             default=RecurrentConfig.tile,
@@ -173,5 +216,12 @@ def _read(settings: dict[str, Any]) -> tuple[RecurrentConfig, Job]:
         height=chosen.get("target_height", ResultConfig.height),
         color_fix=chosen.get("color_fix", ResultConfig.color_fix),
     )
-    encode = EncodeConfig(codec=chosen.get("codec", EncodeConfig.codec), crf=chosen.get("crf", EncodeConfig.crf))
-    return config, Job(chosen.get("caption", ""), chosen.get("degradation_text", ""), result, encode)
+    depth = chosen.get("bit_depth", "source")
+    encode = EncodeConfig(
+        codec=chosen.get("codec", EncodeConfig.codec),
+        crf=chosen.get("crf", EncodeConfig.crf),
+        bit_depth=0 if depth == "source" else int(depth),
+        hardware=chosen.get("hardware", EncodeConfig.hardware),
+    )
+    texts = chosen.get("caption", ""), chosen.get("degradation_text", "")
+    return config, Job(*texts, result, encode, chosen.get("cut_threshold", CUT_THRESHOLD))

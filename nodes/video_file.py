@@ -10,7 +10,7 @@ import torch
 from comfy_api.latest import Input, InputImpl, Types
 
 from ..core.config import EncodeConfig
-from ..core.pipeline import Source
+from ..core.job import Source
 from ..core.transcode import save_video
 from ..core.video.audio import read_audio
 from ..core.video.probe import VideoInfo, probe

@@ -1,0 +1,94 @@
+"""A ComfyUI that is killed in the middle of a job: the same prompt, queued at the next server, goes on after it."""
+
+import signal
+import sys
+import threading
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+
+from textovsr.tests.helpers.frames import decoded, packets
+from textovsr.tests.helpers.networks import save_tiny
+from textovsr.tools.comfy_client import ComfyClient, Event, node_progress
+from textovsr.tools.comfy_server import ComfyServer, comfy_server, prepare_base
+
+FRAMES, SEGMENT = 200, 128
+"""A segment of so small a picture has the most frames."""
+
+
+def make_clip(path: Path) -> None:
+    """200 frames of 32x24 that drift, with sound."""
+    scene = np.kron(np.random.default_rng(0).integers(0, 255, (3, 32, 3)), np.ones((8, 8, 1))).astype(np.uint8)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25, options={"crf": "12"})
+        stream.width, stream.height, stream.pix_fmt = 32, 24, "yuv420p"
+        sound = container.add_stream("aac", rate=16000, layout="mono")
+        for index in range(FRAMES):
+            picture = np.ascontiguousarray(scene[:, index : index + 32])
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode(None))
+        tone = av.AudioFrame.from_ndarray(np.zeros((1, 16000 * 8), np.float32), format="fltp", layout="mono")
+        tone.sample_rate, tone.pts, tone.time_base = 16000, 0, Fraction(1, 16000)
+        container.mux(sound.encode(tone))
+        container.mux(sound.encode(None))
+
+
+def journey(prefix: str) -> dict[str, Any]:
+    return {
+        "1": {"class_type": "OVSR_LoadVideo", "inputs": {"file": "clip.mp4"}},
+        "2": {"class_type": "OVSR_TextOVSRUpscale", "inputs": {"video": ["1", 0], "weights": "tiny.safetensors"}},
+        "3": {"class_type": "OVSR_SaveVideo", "inputs": {"video": ["2", 0], "filename_prefix": prefix}},
+    }
+
+
+def run_until_killed(server: ComfyServer) -> int:
+    """Queue the job, kill the server well into the second segment, and return the frames done by then."""
+    reached = [0]
+
+    def follow(event: Event) -> None:
+        for node, done, _ in node_progress(event):
+            if node == "2" and done > SEGMENT + 10:
+                reached[0] = int(done)
+                server.process.send_signal(signal.SIGKILL)
+
+    waiting = threading.Thread(target=_swallow, args=(ComfyClient(server.address), follow), daemon=True)
+    waiting.start()
+    server.process.wait(120)
+    return reached[0]
+
+
+def _swallow(client: ComfyClient, follow: Any) -> None:
+    try:
+        client.run(journey("t/first"), on_event=follow)
+    except Exception:  # noqa: BLE001  (the connection breaks in one of many ways: that is the point)
+        return
+
+
+def test_the_same_prompt_goes_on_at_the_next_server(comfyui: Path, root: Path, tmp_path: Path) -> None:
+    clip = tmp_path / "clip.mp4"
+    make_clip(clip)
+    base = prepare_base(tmp_path / "base", root, [clip])
+    (base / "models" / "textovsr").mkdir(parents=True)
+    save_tiny(base / "models" / "textovsr" / "tiny.safetensors")
+    jobs = base / "output" / ".textovsr"
+    with comfy_server(Path(sys.executable), comfyui, base, log=tmp_path / "1.log") as server:
+        assert run_until_killed(server) > SEGMENT
+    (job,) = jobs.iterdir()
+    assert len(decoded(job / "segment-00000.mp4")) == SEGMENT, "what is finished can be watched"
+    with comfy_server(Path(sys.executable), comfyui, base, log=tmp_path / "2.log") as server:
+        client = ComfyClient(server.address)
+        resumed = client.run(journey("t/resumed"))
+        assert resumed.status == "success", resumed.error
+        assert min(done for done, _ in resumed.progress("2") if done) > SEGMENT
+        assert resumed.progress("2")[-1] == (FRAMES, FRAMES)
+        assert not list(jobs.iterdir())
+        prompt = journey("t/whole")
+        prompt["2"]["inputs"]["caption"] = " "  # another prompt to the cache, the same to the network
+        whole = client.run(prompt)
+        assert whole.status == "success", whole.error
+    first, second = (next((base / "output" / "t").glob(f"{name}*.mp4")) for name in ("resumed", "whole"))
+    assert decoded(first) == decoded(second)
+    assert packets(first) == packets(second) == packets(clip)
