@@ -98,7 +98,7 @@ class TrailShot(EnlargedShot):
 
     def restore(self, window: Window[PromptedFrame], check: Check) -> Iterator[Tensor]:
         ahead = torch.stack([item.image for item in window.items]).mean(dim=0)
-        for item, image in zip(window.items, super().restore(window, check), strict=False):
+        for image, item in zip(super().restore(window, check), window.items, strict=False):  # run to its end
             time.sleep(self.restorer.seconds)
             self.trail = item.image if self.trail is None else 0.7 * self.trail + 0.3 * item.image
             yield 0.5 * image + 0.3 * self.draw(self.trail) + 0.2 * self.draw(ahead)
