@@ -27,12 +27,22 @@ class EncodeConfig:
         crf: constant quality, 0 (lossless) to 51 (worst); used by h264, hevc and av1.
         bit_depth: 8 or 10 bits a sample; 0 follows the source.
         hardware: encode in the graphics card or the processor's video unit; h264, hevc and av1.
+        preset: one of ``PRESETS``, from fast and large to slow and small, for h264, hevc and av1 without hardware;
+            nothing is ``medium``.
     """
 
     codec: VideoCodec = "h264"
     crf: int = 16
     bit_depth: Literal[0, 8, 10] = 0
     hardware: bool = False
+    preset: str = ""
+
+
+PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow")
+"""How long an encoder may search, by the names that x264 and x265 have for it."""
+
+ColorSpace = Literal["", "bt601", "bt709", "bt2020"]
+"""A matrix between RGB and YUV; nothing keeps the source's."""
 
 
 WINDOW = 8

@@ -2,6 +2,7 @@
 
 import io as iolib
 import json
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,13 @@ from comfy_api.latest import Input, InputImpl, Types
 
 from ..core.config import EncodeConfig
 from ..core.job import Source
-from ..core.transcode import save_video
+from ..core.transcode import codec_for, save_video
 from ..core.video.audio import read_audio
 from ..core.video.probe import VideoInfo, probe
 from ..core.video.reader import VideoReader
 from .host import temporary_path
+
+_CLOCK_ERROR = 1e-6
 
 
 class VideoFile(Input.Video):
@@ -28,6 +31,7 @@ class VideoFile(Input.Video):
     def __init__(self, source: Source) -> None:
         self.source = source
         self._info: VideoInfo | None = None
+        self._trimmed: Path | None = None
 
     @property
     def info(self) -> VideoInfo:
@@ -65,30 +69,47 @@ class VideoFile(Input.Video):
         return self.source.start, self.source.duration or 0.0
 
     def get_stream_source(self) -> str | iolib.BytesIO:
-        """The path. A host that knows no trim windows gets a file that is already trimmed."""
+        """The path. A host that knows no trim windows gets a file that is already trimmed, made once."""
         whole = self.source.start == 0 and self.source.duration is None
-        if not whole and not hasattr(Input.Video, "get_active_trim_window"):
-            trimmed = temporary_path(".mp4")
-            save_video(self.source, trimmed)
-            return str(trimmed)
-        return str(self.source.path)
+        if whole or hasattr(Input.Video, "get_active_trim_window"):
+            return str(self.source.path)
+        if self._trimmed is None or not self._trimmed.exists():
+            self._trimmed = temporary_path(".mp4")
+            save_video(self.source, self._trimmed)
+        return str(self._trimmed)
 
     def as_trimmed(
         self, start_time: float = 0.0, duration: float = 0.0, strict_duration: bool = False
     ) -> "VideoFile | None":
-        """A part of this part; None if ``strict_duration`` is asked for and the video is too short."""
-        left = self.get_duration() - start_time
-        if strict_duration and duration > left:
+        """A part of this part, and never more than it.
+
+        Args:
+            start_time: seconds from the beginning of this part; from its end if negative.
+            duration: seconds; 0 is all that follows.
+            strict_duration: whether a shorter part is none at all.
+
+        Returns:
+            None if nothing is left, or too little.
+        """
+        whole = self.get_duration()
+        start = max(whole + start_time, 0.0) if start_time < 0 else start_time
+        left = whole - start
+        if left <= 0 or (strict_duration and duration > left + _CLOCK_ERROR):
             return None
         end = self.source.duration
-        length = duration or (None if end is None else end - start_time)
-        return VideoFile(Source(self.source.path, self.source.start + start_time, length))
+        length = duration or None
+        if end is not None:
+            length = min(duration or left, end - start)
+        return VideoFile(replace(self.source, start=self.source.start + start, duration=length))
 
     def get_components(self) -> Types.VideoComponents:
         """All frames in memory, as the host's nodes for short clips want them."""
-        with VideoReader(self.source.path, self.source.start, self.source.duration) as reader:
+        source = self.source
+        with VideoReader(
+            source.path, source.start, source.duration, deinterlace=source.deinterlace, strict=source.strict
+        ) as reader:
             images = torch.stack([frame.image.permute(1, 2, 0) for frame in reader])  # (C,H,W) -> (T,H,W,C)
-        audio = read_audio(self.source.path, self.source.start, self.source.duration)
+        audio = read_audio(source.path, source.start, source.duration)
         waveform = None if audio is None else {"waveform": audio.waveform[None], "sample_rate": audio.sample_rate}
         return Types.VideoComponents(images=images, audio=waveform, frame_rate=self.get_frame_rate())
 
@@ -98,27 +119,48 @@ class VideoFile(Input.Video):
         format: str = "auto",
         codec: str = "auto",
         metadata: dict[str, Any] | None = None,
-        crf: int | None = None,
-        bit_depth: int | None = None,
-        **_: Any,
+        **wishes: Any,
     ) -> None:
-        """Write the video; packets are copied unless the codec, the quality or a trim forbids it.
+        """Write the video; packets are copied unless a wish or a trim forbids it.
 
-        Newer hosts pass further wishes (preset, colour space), which a copy does not need.
+        Args:
+            path: a file, whose suffix decides, or a buffer.
+            format: the container of a buffer.
+            codec: the video codec; auto keeps it.
+            metadata: tags; what is no text becomes JSON.
+            wishes: what newer hosts add: ``crf``, ``bit_depth``, ``preset``, ``color_space``; None and auto are none,
+                and one that the file fulfils costs nothing. Others are ignored.
         """
-        encode = None
-        if codec != "auto" or crf is not None or bit_depth is not None:
-            name = self.info.codec if codec == "auto" else str(getattr(codec, "value", codec))
-            encode = EncodeConfig(codec=name, crf=crf or EncodeConfig.crf, bit_depth=bit_depth or 0)
+        named = isinstance(path, str | Path)
+        suffix = ".mp4" if _plain(format) is None else f".{_plain(format)}"
+        output = Path(path) if named else temporary_path(suffix)
+        encode = self._encoding(output, _plain(codec), {name: _plain(wish) for name, wish in wishes.items()})
         tags = {key: value if isinstance(value, str) else json.dumps(value) for key, value in (metadata or {}).items()}
-        if isinstance(path, str | Path):
-            save_video(self.source, Path(path), encode, tags)
-            return
-        suffix = ".mp4" if format == "auto" else f".{getattr(format, 'value', format)}"
-        spooled = temporary_path(suffix)
-        save_video(self.source, spooled, encode, tags)
-        path.write(spooled.read_bytes())
-        spooled.unlink()
+        try:
+            save_video(self.source, output, encode, tags, _plain(wishes.get("color_space")) or "")
+            if not named:
+                path.write(output.read_bytes())
+        finally:
+            if not named:
+                output.unlink(missing_ok=True)
+
+    def _encoding(self, output: Path, codec: str | None, wishes: dict[str, Any]) -> EncodeConfig | None:
+        crf, depth, preset = wishes.get("crf"), wishes.get("bit_depth"), wishes.get("preset")
+        depth = None if depth is None or int(depth) == self.info.bit_depth else int(depth)
+        if crf is depth is preset is None:
+            return None if codec is None else EncodeConfig(codec=codec)
+        return EncodeConfig(
+            codec=codec or codec_for(self.info, output),
+            crf=EncodeConfig.crf if crf is None else int(crf),
+            bit_depth=depth or 0,
+            preset=preset or "medium",  # said, so that even the default quality is a wish
+        )
+
+
+def _plain(wish: Any) -> Any:
+    """The value of a wish, whether it comes as an enumeration, as text or not at all."""
+    wish = getattr(wish, "value", wish)
+    return None if wish in (None, "", "auto") else wish
 
 
 def as_source(video: Input.Video) -> Source:

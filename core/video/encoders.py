@@ -11,7 +11,7 @@ import av
 import torch
 from av.video.codeccontext import VideoCodecContext
 
-from ..config import EncodeConfig
+from ..config import PRESETS, EncodeConfig
 from ..errors import EncoderError, SettingError
 from .color import HLG, PQ, ColorTags
 from .hdr import HdrMetadata
@@ -94,7 +94,7 @@ def check_encoding(path: Path, encode: EncodeConfig) -> str:
 
     Raises:
         EncoderError: the two do not go together, or this machine has no encoder for the codec.
-        SettingError: ``crf`` is out of range.
+        SettingError: ``crf`` or ``preset`` is out of range.
     """
     suffix = Path(path).suffix.lower()
     codec = _CODECS.get(encode.codec)
@@ -108,6 +108,8 @@ def check_encoding(path: Path, encode: EncodeConfig) -> str:
         )
     if not 0 <= encode.crf <= 51:
         raise SettingError(f"Expected crf from 0 (lossless) to 51 (worst), got {encode.crf}; 16 looks like the source.")
+    if encode.preset and encode.preset not in PRESETS:
+        raise SettingError(f"Expected a preset out of {', '.join(PRESETS)}, got {encode.preset!r}; choose one of them.")
     if encode.hardware:
         return _hardware_encoder(encode.codec, 10 if encode.bit_depth == 10 else 8)
     for name in codec.encoders:
@@ -185,21 +187,23 @@ def library_version() -> str:
 def _options(encoder: str, encode: EncodeConfig, spec: VideoSpec) -> dict[str, str]:
     """Return the private options of an encoder in software."""
     hdr = spec.hdr if spec.color.transfer in (PQ, HLG) else None
+    preset = encode.preset or "medium"
+    faster = PRESETS.index("medium") - PRESETS.index(preset)
     if encoder == "libx264":
         # With AVX-512, x264 gives another picture from run to run, so that a resumed job would not match itself.
         params = ["asm=avx2"] if torch.backends.cpu.get_cpu_capability() == "AVX512" else []
         params += _hdr_parameters(hdr, "mastering-display", "cll", whole=True)
-        return {"crf": str(encode.crf), "preset": "medium", **({"x264-params": ":".join(params)} if params else {})}
+        return {"crf": str(encode.crf), "preset": preset, **({"x264-params": ":".join(params)} if params else {})}
     if encoder == "libx265":
         params = ["log-level=error", *(["lossless=1"] if encode.crf == 0 else [])]
         params += _hdr_parameters(hdr, "master-display", "max-cll", whole=True)
-        return {"crf": str(encode.crf), "preset": "medium", "x265-params": ":".join(params)}
+        return {"crf": str(encode.crf), "preset": preset, "x265-params": ":".join(params)}
     if encoder == "libsvtav1":
         params = _hdr_parameters(hdr, "mastering-display", "content-light", whole=False)
         extra = {"svtav1-params": ":".join(params)} if params else {}
-        return {"crf": str(max(1, round(encode.crf * 63 / 51))), "preset": "8", **extra}
+        return {"crf": str(max(1, round(encode.crf * 63 / 51))), "preset": str(8 + min(faster, 4)), **extra}
     if encoder == "libaom-av1":
-        return {"crf": str(round(encode.crf * 63 / 51)), "cpu-used": "6"}
+        return {"crf": str(round(encode.crf * 63 / 51)), "cpu-used": str(6 + min(faster, 2))}
     if encoder == "prores_ks":
         return {"profile": "hq" if spec.width % 2 == 0 else "4444", "vendor": "apl0"}
     if encoder == "ffv1":
