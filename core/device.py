@@ -14,7 +14,14 @@ _CPU_SHARE = 0.5
 _GPU_SHARE = 0.8
 """Of the memory that is free now; the rest is for the libraries' work space and for fragments."""
 
-_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "could not allocate", "bad_alloc")
+_OUT_OF_MEMORY = (
+    "out of memory",
+    "can't allocate memory",
+    "not enough memory",
+    "could not allocate",
+    "could not create a primitive",
+    "bad_alloc",
+)
 """What PyTorch, cuDNN and oneDNN say in a plain RuntimeError."""
 
 

@@ -70,7 +70,7 @@ class Restoration:
         done = 0  # frames of the coming window that came out before memory ran out
         while (window := frames.look(self._plan)) is not None:
             size = (window.items[0].image.shape[-2], window.items[0].image.shape[-1])
-            reason = ""
+            exhausted = False
             try:
                 if shot is None:
                     shot = self._restorer.open_shot(*size, self._plan)
@@ -81,10 +81,11 @@ class Restoration:
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
-                reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            if reason:  # outside of the handler, which holds on to the memory of what failed
+                log.debug("Out of memory.", exc_info=True)
+                exhausted = True
+            if exhausted:  # outside of the handler, which holds on to the memory of what failed
                 shot = None
-                self._shrink(size, reason)
+                self._shrink(size)
                 continue
             assert shot is not None
             frames.drop(window.kept)
@@ -99,13 +100,13 @@ class Restoration:
             if index >= done:
                 yield Result(image, window.items[index])
 
-    def _shrink(self, size: tuple[int, int], reason: str) -> None:
+    def _shrink(self, size: tuple[int, int]) -> None:
         smaller = self._plan.smaller(*size)
         if smaller is None:
             raise OutOfMemoryError(
-                f"Expected {self._plan} to fit the memory, but it ran out ({reason}); close other programs, choose a "
-                "smaller network, or make the video smaller."
+                f"Expected {self._plan} to fit the memory, but it ran out; close other programs, choose a smaller "
+                "network, or make the video smaller."
             )
         self._plan = smaller
         free_memory()
-        self._tell(f"Memory ran out ({reason}); the work goes on with {smaller}.")
+        self._tell(f"Memory ran out; the work goes on with {smaller}.")
