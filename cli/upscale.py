@@ -111,7 +111,9 @@ def _add_running(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> Outcome:
     """Restore a video."""
-    _check_output(options.input, options.output, options.overwrite)
+    pictures = getattr(options, "codec", "") == "png"
+    if not pictures:  # a folder of pictures is never replaced; the pipeline says so
+        _check_output(options.input, options.output, options.overwrite)
     weights = find(getattr(options, "weights", SHIPPED[0].name))
     from ..core.device import memory_budget, pick_device
     from ..core.job import Job, Source, Workplace

@@ -35,6 +35,7 @@ from .video.encoders import VideoSpec, check_output, library_version
 from .video.mux import MuxReport, mux
 from .video.probe import VideoInfo
 from .video.reader import VideoReader
+from .video.sequence import check_sequence, write_sequence
 from .windows import WindowPlan
 
 log = logging.getLogger(__name__)
@@ -70,6 +71,8 @@ def restore_video(
     """
     place = place or Workplace()
     check_output(output, job.encode)
+    if job.encode.codec == "png":
+        check_sequence(output)
     if not output.parent.is_dir():
         raise OutputError(f"Expected a folder {output.parent} to write to, found none; make it, or correct the path.")
     began = time.monotonic()
@@ -205,7 +208,8 @@ class _Run:
         now = self.source.path.stat()
         if (now.st_size, now.st_mtime_ns) != (self._stat.st_size, self._stat.st_mtime_ns):
             raise VideoError(f"Expected {self.source.path} to stay as it is, but it changed meanwhile; run it again.")
-        return mux(
+        join = write_sequence if self.job.encode.codec == "png" else mux
+        return join(
             self.journal.pictures,
             self.source.path,
             output,

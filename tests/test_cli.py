@@ -345,3 +345,17 @@ def test_the_installed_command_is_the_same(process: Run) -> None:
     script = Path(sys.executable).with_name("textovsr.exe" if sys.platform == "win32" else "textovsr")
     help_text = subprocess.run([script, "--help"], check=True, capture_output=True, text=True, env=environ()).stdout
     assert help_text == process("--help").stdout
+
+
+def test_pictures_go_into_a_folder_with_their_times(run: Run, video: Path, tmp_path: Path, weights: Path) -> None:
+    done = run("upscale", video, "frames", "--weights", weights, "--codec", "png")
+    assert (done.returncode, done.stdout.split(" in ")[0]) == (0, "frames: 5 frames of 128x64")
+    names = sorted(path.name for path in (tmp_path / "frames").glob("*.png"))
+    assert names == [f"frame_{number:06}.png" for number in range(1, 6)]
+    with av.open(str(tmp_path / "frames" / names[0])) as container:
+        assert (container.streams.video[0].width, container.streams.video[0].height) == (128, 64)
+    assert len(list((tmp_path / "frames").iterdir())) > 5
+    again = run("upscale", video, "frames", "--weights", weights, "--codec", "png")
+    assert again.returncode == 1
+    assert "frames" in again.stderr
+    assert_only(tmp_path, "in.mp4", "frames")

@@ -279,8 +279,13 @@ def _duration(container: InputContainer, stream: VideoStream, time_base: Fractio
     return Fraction(container.duration, av.time_base) if container.duration else None
 
 
+def field_order(stream: VideoStream) -> int:
+    """FFmpeg's AVFieldOrder of a stream; 0, unknown, with a PyAV before 18.1."""
+    return int(getattr(stream.codec_context, "field_order", 0))
+
+
 def _interlaced(stream: VideoStream, frame: av.VideoFrame) -> bool | None:
-    order = int(stream.codec_context.field_order)
+    order = field_order(stream)
     if frame.interlaced_frame or order in _INTERLACED_FIELD_ORDERS:
         return True
     return False if order == 1 else None

@@ -14,7 +14,7 @@ from av.video.stream import VideoStream
 
 from .decode import prepare
 from .filters import FilterChain
-from .probe import VideoInfo
+from .probe import VideoInfo, field_order
 from .source import demux_safely, open_source
 
 _FRAMES = (24, 18, 18)
@@ -179,7 +179,7 @@ def _plainly_progressive(fields: str, said: Said) -> bool:
 def _listen(stream: VideoStream, frames: Iterable[av.VideoFrame], said: Said) -> Iterator[av.VideoFrame]:
     """Pass frames on and write down what the file says about them."""
     for frame in frames:
-        order = int(stream.codec_context.field_order)
+        order = field_order(stream)
         said.frames |= frame.interlaced_frame
         said.top_first = True if order in _TOP_SHOWN_FIRST else False if order in _BOTTOM_SHOWN_FIRST else None
         yield frame
@@ -227,4 +227,5 @@ def _look(frames: Iterable[av.VideoFrame], most: int, said: Said) -> Look:
 
 
 def _letter(frame: av.VideoFrame, kind: str) -> str:
-    return str(frame.metadata.get(f"lavfi.idet.{kind}.current_frame", "u"))[0]
+    """What idet makes of a frame; undetermined with a PyAV before 18.1, which does not show it: then flags decide."""
+    return str(getattr(frame, "metadata", {}).get(f"lavfi.idet.{kind}.current_frame", "u"))[0]

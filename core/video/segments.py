@@ -61,6 +61,14 @@ class Timeline:
         lead = max(lead, delay)
         return times[0] - lead + index * lead // delay
 
+    def last_duration(self, time: int) -> int:
+        """Ticks to give the last packet, of this presentation time, so that decoding takes as long as presentation.
+
+        With frames reordered that packet need not be the last frame to be shown; it may claim the time of those after.
+        """
+        decoded = self.decode_time(len(self.times) - 1) - self.decode_time(0)
+        return max(min(self.end - self.times[0] - decoded, self.end - time), 1)
+
     def shift(self, ticks: int) -> None:
         """Move all times so that ``ticks`` becomes 0."""
         self.times = array("q", (time - ticks for time in self.times))
@@ -93,8 +101,9 @@ def joined(segments: Sequence[Path], origin: Fraction = Fraction(0)) -> Iterator
                 timeline.shift(ticks)
             packet.pts = (packet.pts or 0) - ticks
             packet.dts = timeline.decode_time(index)
-            packet.duration = timeline.duration(packet.pts)
             index += 1
+            last = index == len(timeline.times)
+            packet.duration = timeline.last_duration(packet.pts) if last else timeline.duration(packet.pts)
             yield packet
 
 

@@ -4,6 +4,9 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import pytest
+
+needs_pyav_18 = pytest.mark.skipif(not hasattr(av.VideoFrame, "metadata"), reason="shown by PyAV 18.1 and later only")
 
 
 def decoded(path: Path) -> list[tuple[Fraction, bytes]]:

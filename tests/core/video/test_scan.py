@@ -13,6 +13,7 @@ import torch
 from textovsr.core.video.probe import probe
 from textovsr.core.video.reader import VideoReader
 from textovsr.core.video.scan import Look, Said, Scan, judge, scan
+from textovsr.tests.helpers.frames import needs_pyav_18
 
 Picture = np.ndarray
 WIDTH, HEIGHT = 160, 96
@@ -80,6 +81,7 @@ TOP = {"x264-params": "tff=1"}
 BOTTOM = {"x264-params": "bff=1"}
 
 
+@needs_pyav_18
 @pytest.mark.parametrize(
     ("pictures", "options", "expected"),
     [
@@ -103,6 +105,7 @@ def test_the_picture_decides_and_else_the_flags(
     assert scan(info) == expected
 
 
+@needs_pyav_18
 def test_pulldown_by_flags_is_named(tmp_path: Path) -> None:
     """Film on DVD: whole pictures, shown for two and three fields of 1/60 s in turn."""
     times = [5 * (i // 2) + 2 * (i % 2) for i in range(30)]
@@ -168,6 +171,7 @@ def test_as_many_frames_as_before_at_the_same_times(tmp_path: Path, count: int, 
     assert max(combing(f.image) for f in frames) < 0.2 * min(combing(f.image) for f in combed)
 
 
+@needs_pyav_18
 def test_the_right_field_is_kept(tmp_path: Path) -> None:
     """The earlier field stays as it is; the other is interpolated."""
     for top_first in (True, False):
@@ -179,6 +183,7 @@ def test_the_right_field_is_kept(tmp_path: Path) -> None:
             assert torch.equal(image[:, lines], other[:, lines])
 
 
+@needs_pyav_18
 def test_whole_frames_are_left_alone(tmp_path: Path) -> None:
     """Flagged as interlaced throughout, but not: automatic leaves it alone, ``on`` does not."""
     path = write(tmp_path / "a.mp4", progressive(30), options=TOP)
@@ -248,6 +253,7 @@ def test_formats_are_not_converted(tmp_path: Path, pix_fmt: str) -> None:
         assert bool(left) == (pix_fmt == "gray10le")
 
 
+@needs_pyav_18
 def test_the_command_names_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from textovsr.cli import main
 

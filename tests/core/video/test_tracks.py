@@ -13,6 +13,7 @@ from av.stream import Disposition, Stream
 
 from textovsr.core.video.mux import mux
 from textovsr.tests.helpers.films import Film, Sound, make_film, packets_of
+from textovsr.tests.helpers.frames import needs_pyav_18
 
 MS = Fraction(1, 1000)
 
@@ -82,6 +83,7 @@ def test_a_cover_picture_goes_from_mp4_to_mkv_and_back(tmp_path: Path, codec: st
     assert "mov holds no cover pictures" in report.dropped[0]
 
 
+@needs_pyav_18
 def test_timecode_is_kept_unless_it_is_that_of_a_frame_cut_off(tmp_path: Path) -> None:
     def add(output: OutputContainer) -> list[Any]:
         output.streams[0].metadata["timecode"] = "01:00:00:00"
