@@ -11,7 +11,7 @@ import av
 import numpy as np
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from textovsr.core.config import EncodeConfig
@@ -95,6 +95,7 @@ def test_joined_frames_are_those_of_the_segments(
     gaps=st.lists(st.integers(1, 5000), min_size=1, max_size=30),
     delay=st.integers(0, 4),
 )
+@example(start=1, gaps=[5] * 6, delay=3)
 def test_decoding_times_grow_and_are_not_late(start: int, gaps: list[int], delay: int) -> None:
     times = times_of(start, gaps)
     timeline = Timeline(array("q", times[:-1]), min(delay, len(gaps) - 1), times[-1])
