@@ -25,9 +25,10 @@ from torch import Tensor
 from textovsr.core.config import EncodeConfig, ResultConfig
 from textovsr.core.job import Job, Source
 from textovsr.core.journal import read_lines
-from textovsr.core.pipeline import job_folder, restore_video, spec_like
+from textovsr.core.pipeline import job_folder, restore_video
 from textovsr.core.restorer import PromptedFrame
 from textovsr.core.tiles import Check
+from textovsr.core.video.encoders import spec_like
 from textovsr.core.video.reader import VideoReader
 from textovsr.core.video.source import silence_ffmpeg
 from textovsr.core.video.writer import VideoWriter

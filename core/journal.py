@@ -6,25 +6,21 @@ appended, and the line is forced to the disk too. So whatever moment a run dies 
 Every line ends with its CRC; files are checked by size and SHA-256.
 """
 
-import errno
 import json
 import logging
 import os
-import re
 import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
 from filelock import FileLock, Timeout
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from .durable import disk_full_explained, sha256_of, sync_file, sync_folder
+from .durable import disk_full_explained, sync_file, sync_folder
 from .errors import JobRunningError
+from .saved import Saved, load_state, save_state
 
 log = logging.getLogger(__name__)
 
@@ -37,25 +33,6 @@ LOCK = "lock"
 
 _STATES_KEPT = 2
 """If the newest segment proves damaged, the job goes on from the one before."""
-
-
-@dataclass(frozen=True)
-class Saved:
-    """A file of the job, and how to know that it is whole."""
-
-    name: str
-    size: int
-    sha256: str
-
-    @staticmethod
-    def of(path: Path) -> "Saved":
-        """Describe a file that is complete."""
-        return Saved(path.name, path.stat().st_size, sha256_of(path))
-
-    def is_whole(self, folder: Path) -> bool:
-        """Whether the file is there and unchanged."""
-        path = folder / self.name
-        return path.is_file() and path.stat().st_size == self.size and sha256_of(path) == self.sha256
 
 
 @dataclass(frozen=True)
@@ -189,7 +166,7 @@ class Journal:
         with disk_full_explained(picture):
             sync_file(written)
             written.replace(picture)
-            state = _save_state(pause.state, self.folder / f"state-{index:05}.safetensors") if pause.state else None
+            state = save_state(pause.state, self.folder / f"state-{index:05}.safetensors") if pause.state else None
             sync_folder(self.folder)
             segment = Segment(Saved.of(picture), frames, pause.position, state)
             with (self.folder / _JOURNAL).open("ab") as journal:
@@ -206,7 +183,7 @@ class Journal:
         if not self.segments:
             return Pause()
         last = self.segments[-1]
-        return Pause(last.position, {} if last.state is None else _load_state(self.folder / last.state.name))
+        return Pause(last.position, {} if last.state is None else load_state(self.folder / last.state.name))
 
     def remove(self) -> None:
         """Delete the job's folder: it is done, or there is nothing worth keeping."""
@@ -280,29 +257,3 @@ def _usable(segments: list[Segment], folder: Path) -> list[Segment]:
             break
         whole -= 1
     return segments[:whole]
-
-
-def _save_state(state: Mapping[str, Tensor], path: Path) -> Saved:
-    """Save tensors with their memory format, on which the last bit of a convolution depends."""
-    last = [key for key, value in state.items() if value.dim() == 4 and _is_channels_last(value)]
-    plain = {key: value.cpu().contiguous() for key, value in state.items()}
-    try:
-        save_file(plain, path, {"channels_last": json.dumps(last)})
-    except SafetensorError as error:
-        number = re.search(r"os error (\d+)", str(error))
-        raise OSError(int(number[1]) if number else errno.EIO, str(error)) from error
-    sync_file(path)
-    return Saved.of(path)
-
-
-def _load_state(path: Path) -> dict[str, Tensor]:
-    with safe_open(path, "pt") as file:
-        last = set(json.loads(file.metadata()["channels_last"]))
-    return {
-        key: value.contiguous(memory_format=torch.channels_last) if key in last else value
-        for key, value in load_file(path).items()
-    }
-
-
-def _is_channels_last(value: Tensor) -> bool:
-    return value.is_contiguous(memory_format=torch.channels_last) and not value.is_contiguous()

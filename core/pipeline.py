@@ -31,7 +31,7 @@ from .text.encode import join_prompt
 from .text.vtt import parse_text
 from .tiles import Check
 from .video.cuts import CONTEXT, mark_cuts
-from .video.encoders import VideoSpec, check_output, library_version
+from .video.encoders import check_output, library_version, spec_like
 from .video.mux import MuxReport, mux
 from .video.probe import VideoInfo
 from .video.reader import VideoReader
@@ -95,7 +95,7 @@ def restore_video(
                 streams=streams,
                 shots=journal.shots,
                 resumed=run.resumed,
-                lost=tuple(reader.report.lost),
+                lost=(*reader.report.lost, *streams.damaged),
                 notes=(*reader.report.notes, *run.notes),
             )
             journal.remove()
@@ -251,20 +251,6 @@ def restore_frames(
     for item in restoration.run(chain([first], stream)):
         if isinstance(item, Result):
             yield finish_frame(item, job.result, size).clamp(0, 1)
-
-
-def spec_like(info: VideoInfo, width: int, height: int) -> VideoSpec:
-    """A stream of another size with the times, colours, depth and pixel shape of ``info``."""
-    return VideoSpec(
-        width=width,
-        height=height,
-        time_base=info.time_base,
-        frame_rate=info.frame_rate,
-        sample_aspect_ratio=info.sample_aspect_ratio,
-        color=info.color,
-        bit_depth=info.bit_depth,
-        hdr=info.hdr,
-    )
 
 
 def _estimate_frames(info: VideoInfo, source: Source) -> int | None:

@@ -9,9 +9,8 @@ from .config import ColorSpace, EncodeConfig, VideoCodec
 from .durable import partial_beside
 from .errors import SettingError
 from .job import Source
-from .pipeline import spec_like
 from .video.color import BT709, BT2020, SMPTE170M
-from .video.encoders import check_encoding
+from .video.encoders import check_encoding, spec_like
 from .video.mux import MuxReport, mux
 from .video.probe import VideoInfo, probe
 from .video.reader import VideoReader

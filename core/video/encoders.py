@@ -15,6 +15,7 @@ from ..config import PRESETS, EncodeConfig
 from ..errors import EncoderError, SettingError
 from .color import HLG, PQ, ColorTags
 from .hdr import HdrMetadata
+from .probe import VideoInfo
 from .source import silence_ffmpeg
 
 CONTAINERS = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}
@@ -46,6 +47,20 @@ class VideoSpec:
     color: ColorTags
     bit_depth: int = 8
     hdr: HdrMetadata | None = None
+
+
+def spec_like(info: VideoInfo, width: int, height: int) -> VideoSpec:
+    """A stream of another size with the times, colours, depth and pixel shape of ``info``."""
+    return VideoSpec(
+        width=width,
+        height=height,
+        time_base=info.time_base,
+        frame_rate=info.frame_rate,
+        sample_aspect_ratio=info.sample_aspect_ratio,
+        color=info.color,
+        bit_depth=info.bit_depth,
+        hdr=info.hdr,
+    )
 
 
 @dataclass(frozen=True)
