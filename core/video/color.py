@@ -27,6 +27,7 @@ from .planes import (
     upsample_chroma,
     write_rows,
 )
+from .pool import FramePool
 
 logger = logging.getLogger(__name__)
 
@@ -147,10 +148,15 @@ class _Quantisation:
         return _Quantisation(16.0 * step, 219.0 * step, 128.0 * step, 224.0 * step)
 
 
-def to_rgb(frame: av.VideoFrame, tags: ColorTags) -> Tensor:
+def to_rgb(frame: av.VideoFrame, tags: ColorTags, pool: FramePool | None = None) -> Tensor:
     """Convert a decoded frame to RGB with the matrix and range of ``tags``; alpha is dropped.
 
     Subsampled chroma is interpolated with a Catmull-Rom kernel at its true position.
+
+    Args:
+        frame: as decoded.
+        tags: how its samples are to be read.
+        pool: where the result's memory comes from.
 
     Returns:
         (3,H,W) float32 RGB in [0,1], not rotated. YUV triples outside the RGB cube are clamped.
@@ -158,7 +164,7 @@ def to_rgb(frame: av.VideoFrame, tags: ColorTags) -> Tensor:
     layout = pixel_layout(frame.format.name)
     full = tags.full_range or frame.format.name.startswith("yuvj")
     planes = open_planes(frame, layout, 2 if full else 1)
-    rgb = torch.empty((3, frame.height, frame.width))
+    rgb = (pool or FramePool()).take((3, frame.height, frame.width))
     for rows in strips(frame.height, frame.width, 1 << layout.shift_y):
         out = rgb[:, rows]
         if layout.kind == "rgb":

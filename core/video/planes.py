@@ -32,8 +32,8 @@ _FALLBACK = {"rgb": ("gbrp", "gbrp16le"), "gray": ("gray", "gray16le"), "yuv": (
 
 Samples: TypeAlias = "np.ndarray[Any, np.dtype[Any]]"
 
-_STRIP = 1 << 17
-"""Samples of a strip: half a megabyte of floats."""
+_STRIP = 1 << 18
+"""Samples of a strip: a megabyte of floats."""
 
 _ROWS, _COLUMNS = 1, 2
 
@@ -209,23 +209,25 @@ class _RowHalver:
 def _double(padded: Tensor, dim: int, *, centred: bool) -> Tensor:
     """Interpolate (2,h,w) to twice its extent along ``dim``; the outer two lines on either side are only looked at."""
     count = padded.shape[dim] - 4
-    out = padded.new_empty([count * 2 if i == dim else n for i, n in enumerate(padded.shape)])
-    even, odd = _every(out, dim, 0, count, 2), _every(out, dim, 1, count, 2)
     if centred:
-        _filter(padded, dim, _QUARTER[::-1], even)
-        _filter(padded, dim, (0.0, *_QUARTER), odd)
+        even = _filter(padded, dim, _QUARTER[::-1], count)
     else:
-        even.copy_(_every(padded, dim, 2, count, 1))
-        _filter(padded, dim, (0.0, *_HALF), odd)
-    return out
+        even = _lines(padded, dim, 2, count)
+    odd = _filter(padded, dim, (0.0, *(_QUARTER if centred else _HALF)), count)
+    # Computed apart and woven together: columns that lie two apart are slow to compute with.
+    return torch.stack((even, odd), dim=dim + 1).flatten(dim, dim + 1)
 
 
 def _halve(padded: Tensor, dim: int, *, centred: bool) -> Tensor:
     """Decimate (2,h,w) to half its extent along ``dim``, rounded up; ``_REACH`` outer lines are only looked at."""
-    count = padded.shape[dim] - sum(_REACH)
-    out = padded.new_empty([(count + 1) // 2 if i == dim else n for i, n in enumerate(padded.shape)])
-    _filter(padded, dim, _DECIMATE_CENTRED if centred else _DECIMATE_COSITED, out, step=2)
-    return out
+    count = (padded.shape[dim] - sum(_REACH) + 1) // 2
+    taps = _DECIMATE_CENTRED if centred else _DECIMATE_COSITED
+    if dim == _ROWS:
+        even, odd = padded[:, 0::2], padded[:, 1::2]
+    else:
+        even, odd = padded[..., 0::2].contiguous(), padded[..., 1::2].contiguous()
+    out = _filter(even, dim, taps[0::2], count)
+    return _filter(odd, dim, taps[1::2], count, out)
 
 
 def _pad(x: Tensor, dim: int, before: int, after: int) -> Tensor:
@@ -233,15 +235,16 @@ def _pad(x: Tensor, dim: int, before: int, after: int) -> Tensor:
     return F.pad(x[None], sides, mode="replicate")[0]
 
 
-def _every(x: Tensor, dim: int, first: int, count: int, step: int) -> Tensor:
-    """Return the view of ``count`` lines along ``dim``, ``step`` apart."""
-    lines = slice(first, first + (count - 1) * step + 1, step)
-    return x[:, lines] if dim == _ROWS else x[:, :, lines]
+def _lines(x: Tensor, dim: int, first: int, count: int) -> Tensor:
+    return x[:, first : first + count] if dim == _ROWS else x[:, :, first : first + count]
 
 
-def _filter(padded: Tensor, dim: int, taps: Sequence[float], out: Tensor, step: int = 1) -> None:
-    """Write ``out[i] = sum_k taps[k] * padded[i * step + k]`` along ``dim``."""
-    terms = [(_every(padded, dim, k, out.shape[dim], step), weight) for k, weight in enumerate(taps) if weight]
-    torch.mul(terms[0][0], terms[0][1], out=out)
-    for view, weight in terms[1:]:
-        out.add_(view, alpha=weight)
+def _filter(x: Tensor, dim: int, taps: Sequence[float], count: int, out: Tensor | None = None) -> Tensor:
+    """Return ``out[i] + sum_k taps[k] * x[i + k]`` along ``dim`` for the first ``count`` i; ``out`` is overwritten."""
+    for k, weight in enumerate(taps):
+        if weight and out is None:
+            out = _lines(x, dim, k, count) * weight
+        elif weight and out is not None:
+            out.add_(_lines(x, dim, k, count), alpha=weight)
+    assert out is not None
+    return out

@@ -20,6 +20,7 @@ from .decode import Damage, Decoder, decode
 from .deinterlace import Deinterlacer, plan_deinterlacing
 from .extent import missing_at_end, more_than_told
 from .planes import pixel_layout
+from .pool import FramePool
 from .probe import VideoInfo, probe
 from .report import GAP, MISSING, NO_TIME, RESIZED, Ledger, Loss, Place, ReadReport
 from .scan import Scan, scan
@@ -185,6 +186,7 @@ class _Pass:
         self._gap_from: int | None = None
         self._until = info.start_ticks
         self._packets: int | None = None
+        self._pool = FramePool()
 
     def timed(self, seek_to: int | None) -> Iterator[Picture]:
         """Decode from a key frame at or before ``seek_to``, and give every picture its time."""
@@ -248,7 +250,7 @@ class _Pass:
         """Return (3,H,W) RGB, upright, of the size of the first frame."""
         if (frame.width, frame.height) != self._size:
             frame = frame.reformat(width=self._size[0], height=self._size[1], interpolation="BICUBIC")
-        return self.info.orientation.apply(to_rgb(frame, self.info.color))
+        return self.info.orientation.apply(to_rgb(frame, self.info.color, self._pool))
 
     def finish(self) -> None:
         """At the end of the file, compare what came with what its header says."""
