@@ -1,6 +1,7 @@
 """Which encoder makes a stream, in what container, from which samples, with which options."""
 
 import math
+import os
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
@@ -8,12 +9,12 @@ from pathlib import Path
 from typing import cast
 
 import av
-import torch
 from av.video.codeccontext import VideoCodecContext
 
 from ..config import PRESETS, EncodeConfig
 from ..errors import EncoderError, SettingError
-from .color import HLG, PQ, ColorTags
+from .color import HLG, PQ, ColorTags, tag_frame
+from .encoder_options import hardware_options, software_options
 from .hdr import HdrMetadata
 from .probe import VideoInfo
 from .source import silence_ffmpeg
@@ -35,7 +36,7 @@ class VideoSpec:
         frame_rate: average frames a second; a hint for the encoder, timestamps decide.
         sample_aspect_ratio: width over height of a pixel.
         color: tags of the source; matrix and range are kept, RGB becomes BT.709.
-        bit_depth: of the source; more than 8 gives a 10-bit file unless the configuration says otherwise.
+        bit_depth: of the source; more than 8, or HDR, gives a 10-bit file unless the configuration says otherwise.
         hdr: static HDR metadata of the source.
     """
 
@@ -162,7 +163,8 @@ def choose_encoder(path: Path, spec: VideoSpec, encode: EncodeConfig) -> Encoder
     codec = _CODECS.get(encode.codec)
     name = check_encoding(path, encode)
     assert codec is not None
-    depth: int = encode.bit_depth or (10 if spec.bit_depth > 8 else 8)
+    deep = spec.bit_depth > 8 or spec.color.transfer in (PQ, HLG)
+    depth: int = encode.bit_depth or (10 if deep else 8)
     if depth not in codec.depths:
         depth = codec.depths[-1]
     odd = spec.width % 2 or (spec.height % 2 and codec.subsampling == "420")
@@ -173,12 +175,57 @@ def choose_encoder(path: Path, spec: VideoSpec, encode: EncodeConfig) -> Encoder
             )
         name = _hardware_encoder(encode.codec, depth)
         planar = "yuv420p10le" if depth == 10 else "yuv420p"
-        return Encoder(name, planar, _hardware_format(name, depth), _hardware_options(name, encode))
+        return Encoder(name, planar, _hardware_format(name, depth), hardware_options(name, encode))
     if encode.codec == "png":
         pixel_format = "rgb48be" if depth == 10 else "rgb24"
     else:
         pixel_format = f"yuv{codec.odd_sizes if odd else codec.subsampling}p" + ("10le" if depth == 10 else "")
-    return Encoder(name, pixel_format, pixel_format, _options(name, encode, spec))
+    hdr = spec.hdr if spec.color.transfer in (PQ, HLG) else None
+    options = software_options(name, encode, (spec.width, spec.height), hdr)
+    return Encoder(name, pixel_format, pixel_format, options)
+
+
+def check_stream(spec: VideoSpec, encode: EncodeConfig) -> None:
+    """Open the encoder of a stream and throw it away, so that what it refuses is known before any work.
+
+    Raises:
+        EncoderError: it does not take this size or format.
+        EncoderError, SettingError: as ``check_encoding``.
+    """
+    silence_ffmpeg()
+    codec = _CODECS.get(encode.codec)
+    encoder = choose_encoder(Path(f"a{codec.suffixes[0] if codec else ''}"), spec, encode)
+    context = cast(VideoCodecContext, av.CodecContext.create(encoder.name, "w"))
+    set_up(context, encoder, spec)
+    context.options = dict(encoder.options)
+    open_context(context, encoder)
+
+
+def set_up(context: VideoCodecContext, encoder: Encoder, spec: VideoSpec) -> None:
+    """Tell an encoder's context what it will be given."""
+    os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 prints a page to stderr otherwise
+    context.width, context.height, context.pix_fmt = spec.width, spec.height, encoder.stored_format
+    context.time_base, context.framerate = spec.time_base, spec.frame_rate
+    context.sample_aspect_ratio = spec.sample_aspect_ratio
+    context.thread_type = "AUTO"  # PyAV asks for slices, which cost x264 both speed and quality
+    if not encoder.pixel_format.startswith("rgb"):
+        tag_frame(context, spec.color.for_encoding())
+
+
+def open_context(context: VideoCodecContext, encoder: Encoder) -> None:
+    """Open an encoder.
+
+    Raises:
+        EncoderError: it refuses the stream.
+    """
+    size = f"{context.width}x{context.height}"  # a refused context forgets it
+    try:
+        context.open()
+    except (av.error.FFmpegError, ValueError) as error:
+        raise EncoderError(
+            f"Expected {encoder.name} to take {size} {encoder.stored_format}, got {getattr(error, 'strerror', error)}; "
+            "choose another codec or size."
+        ) from error
 
 
 def mp4_options(time_base: Fraction) -> dict[str, str]:
@@ -197,52 +244,6 @@ def mp4_options(time_base: Fraction) -> dict[str, str]:
 def library_version() -> str:
     """FFmpeg's version, on which an encoder's output depends."""
     return ".".join(map(str, av.library_versions["libavcodec"]))
-
-
-def _options(encoder: str, encode: EncodeConfig, spec: VideoSpec) -> dict[str, str]:
-    """Return the private options of an encoder in software."""
-    hdr = spec.hdr if spec.color.transfer in (PQ, HLG) else None
-    preset = encode.preset or "medium"
-    faster = PRESETS.index("medium") - PRESETS.index(preset)
-    if encoder == "libx264":
-        # With AVX-512, x264 gives another picture from run to run, so that a resumed job would not match itself.
-        params = ["asm=avx2"] if torch.backends.cpu.get_cpu_capability() == "AVX512" else []
-        params += _hdr_parameters(hdr, "mastering-display", "cll", whole=True)
-        return {"crf": str(encode.crf), "preset": preset, **({"x264-params": ":".join(params)} if params else {})}
-    if encoder == "libx265":
-        params = ["log-level=error", *(["lossless=1"] if encode.crf == 0 else [])]
-        params += _hdr_parameters(hdr, "master-display", "max-cll", whole=True)
-        return {"crf": str(encode.crf), "preset": preset, "x265-params": ":".join(params)}
-    if encoder == "libsvtav1":
-        params = _hdr_parameters(hdr, "mastering-display", "content-light", whole=False)
-        extra = {"svtav1-params": ":".join(params)} if params else {}
-        return {"crf": str(max(1, round(encode.crf * 63 / 51))), "preset": str(8 + min(faster, 4)), **extra}
-    if encoder == "libaom-av1":
-        return {"crf": str(round(encode.crf * 63 / 51)), "cpu-used": str(6 + min(faster, 2))}
-    if encoder == "prores_ks":
-        return {"profile": "hq" if spec.width % 2 == 0 else "4444", "vendor": "apl0"}
-    if encoder == "ffv1":
-        return {"level": "3", "slicecrc": "1"}
-    return {}
-
-
-def _hdr_parameters(hdr: HdrMetadata | None, display: str, light: str, *, whole: bool) -> list[str]:
-    """Static HDR metadata as the encoders' libraries take it: in units of 1/50000 and 1/10000 cd/m2, or plain."""
-    if hdr is None:
-        return []
-
-    def number(value: Fraction, unit: int) -> str:
-        return str(round(value * unit)) if whole else f"{float(value):.6f}"
-
-    found = []
-    points = (hdr.green, hdr.blue, hdr.red, hdr.white)
-    if all(points) and hdr.min_luminance is not None and hdr.max_luminance is not None:
-        named = zip(("G", "B", "R", "WP"), points, strict=True)
-        text = "".join(f"{name}({number(p[0], 50_000)},{number(p[1], 50_000)})" for name, p in named if p)
-        found.append(f"{display}={text}L({number(hdr.max_luminance, 10_000)},{number(hdr.min_luminance, 10_000)})")
-    if hdr.max_cll is not None and hdr.max_fall is not None:
-        found.append(f"{light}={hdr.max_cll},{hdr.max_fall}")
-    return found
 
 
 def _hardware_encoder(codec: str, depth: int) -> str:
@@ -276,15 +277,3 @@ def _opens(name: str, pixel_format: str) -> bool:
 
 def _hardware_format(name: str, depth: int) -> str:
     return "p010le" if depth == 10 else "yuv420p" if name.endswith("nvenc") else "nv12"
-
-
-def _hardware_options(name: str, encode: EncodeConfig) -> dict[str, str]:
-    """Constant quality in each family's own words."""
-    quality = str(encode.crf)
-    if name.endswith("nvenc"):
-        return {"rc": "vbr", "cq": quality, "b": "0", "preset": "p5"}
-    if name.endswith("qsv"):
-        return {"global_quality": quality, "preset": "slow"}
-    if name.endswith("amf"):
-        return {"rc": "cqp", "qp_i": quality, "qp_p": quality, "quality": "quality"}
-    return {"flags": "+qscale", "global_quality": str(118 * max(100 - 2 * encode.crf, 1))}  # 118: FFmpeg's lambda

@@ -2,7 +2,6 @@
 
 import errno
 import logging
-import os
 from pathlib import Path
 from types import TracebackType
 
@@ -13,13 +12,15 @@ from torch import Tensor
 from ..config import EncodeConfig
 from ..durable import disk_full
 from ..errors import EncoderError, OutputError, SettingError, ShapeError
-from .color import HLG, PQ, from_rgb, tag_frame
-from .encoders import CONTAINERS, Encoder, VideoSpec, choose_encoder, mp4_options
+from .color import HLG, PQ, from_rgb
+from .encoder_options import carries_hdr
+from .encoders import CONTAINERS, Encoder, VideoSpec, choose_encoder, mp4_options, open_context, set_up
 from .source import silence_ffmpeg
 
 logger = logging.getLogger(__name__)
 
 _X265_DELAY = 2
+_FAILURES = (av.error.FFmpegError, OSError)
 
 
 class VideoWriter:
@@ -45,7 +46,6 @@ class VideoWriter:
         self.path, self.spec = Path(path), spec
         self.notes: list[str] = []
         silence_ffmpeg()
-        os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 prints a page to stderr otherwise
         self._encoder = choose_encoder(self.path, spec, encode)
         self.color = spec.color.for_encoding()
         self._last_pts: int | None = None
@@ -56,19 +56,18 @@ class VideoWriter:
         options = mp4_options(spec.time_base) if suffix in (".mp4", ".mov") else {}
         try:
             self._container = av.open(f"file:{self.path}", "w", format=CONTAINERS[suffix], container_options=options)
-        except OSError as error:
+        except _FAILURES as error:
             raise self._failure(error) from error
         try:
             self._stream = self._add_stream(self._encoder, encode)
+            open_context(self._stream.codec_context, self._encoder)
             self._container.start_encoding()
-        except (OSError, ValueError) as error:
+        except _FAILURES as error:
             self._discard()
-            if isinstance(error, OSError) and not isinstance(error, av.error.InvalidDataError | av.error.ExternalError):
-                raise self._failure(error) from error
-            raise EncoderError(
-                f"Expected {self._encoder.name} to take {spec.width}x{spec.height} {self._encoder.stored_format}, got "
-                f"{error}; choose another codec or size."
-            ) from error
+            raise self._failure(error) from error
+        except OutputError:
+            self._discard()
+            raise
 
     @property
     def pixel_format(self) -> str:
@@ -80,6 +79,8 @@ class VideoWriter:
             self.notes.append(f"{encode.codec} in {suffix} cannot say that pixels are not square; use mp4 or h264.")
         if self.spec.color.transfer in (PQ, HLG) and "10" not in self.pixel_format and "48" not in self.pixel_format:
             self.notes.append("HDR in 8 bits shows steps in smooth areas; choose 10 bits, or let it follow the source.")
+        if self.spec.color.transfer in (PQ, HLG) and self.spec.hdr is not None and not carries_hdr(self._encoder.name):
+            self.notes.append(f"{self._encoder.name} leaves out the HDR mastering display and light levels; use hevc.")
         for note in self.notes:
             logger.warning("%s: %s", self.path, note)
 
@@ -87,13 +88,8 @@ class VideoWriter:
         spec = self.spec
         stream = self._container.add_stream(encoder.name, rate=spec.frame_rate, options=encoder.options)
         assert isinstance(stream, VideoStream)
-        stream.width, stream.height, stream.pix_fmt = spec.width, spec.height, encoder.stored_format
-        stream.codec_context.time_base = spec.time_base
+        set_up(stream.codec_context, encoder, spec)
         stream.time_base = spec.time_base
-        stream.codec_context.sample_aspect_ratio = spec.sample_aspect_ratio
-        stream.thread_type = "AUTO"  # PyAV asks for slices, which cost x264 both speed and quality
-        if encode.codec != "png":
-            tag_frame(stream.codec_context, self.color)
         if encode.codec == "hevc" and self.path.suffix.lower() in (".mp4", ".mov"):
             stream.codec_context.codec_tag = "hvc1"  # what Apple's players ask for
         return stream
@@ -135,7 +131,7 @@ class VideoWriter:
                 if self._frames <= _X265_DELAY and self._stream.codec_context.name == "libx265":
                     packet.dts = packet.pts  # x265 leaves it uninitialised; so few frames are in order
                 self._container.mux(packet)
-        except OSError as error:
+        except _FAILURES as error:
             raise self._failure(error) from error
 
     def close(self) -> None:
@@ -148,14 +144,14 @@ class VideoWriter:
         try:
             self._encode(None)
             self._container.close()
-        except OSError as error:
+        except _FAILURES as error:
             self._discard()
             raise self._failure(error) from error
         except OutputError:
             self._discard()
             raise
 
-    def _failure(self, error: OSError) -> OutputError:
+    def _failure(self, error: av.error.FFmpegError | OSError) -> OutputError:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             return disk_full(self.path)
         return EncoderError(f"Expected to write {self.path}, got {error.strerror}; check folder, rights and disk.")
@@ -163,7 +159,7 @@ class VideoWriter:
     def _discard(self) -> None:
         try:
             self._container.close()
-        except (OSError, ValueError):
+        except (*_FAILURES, ValueError):
             logger.debug("The unfinished %s could not be closed cleanly.", self.path)
         self.path.unlink(missing_ok=True)
 
