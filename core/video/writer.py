@@ -15,6 +15,7 @@ from ..errors import EncoderError, OutputError, SettingError, ShapeError
 from .color import HLG, PQ, from_rgb
 from .encoder_options import carries_hdr
 from .encoders import CONTAINERS, Encoder, VideoSpec, choose_encoder, mp4_options, open_context, set_up
+from .matroska import store_aspect
 from .source import silence_ffmpeg
 
 logger = logging.getLogger(__name__)
@@ -52,7 +53,7 @@ class VideoWriter:
         self._durations: dict[int | None, int] = {}
         self._frames = 0
         suffix = self.path.suffix.lower()
-        self._take_notes(suffix, encode)
+        self._take_notes()
         options = mp4_options(spec.time_base) if suffix in (".mp4", ".mov") else {}
         try:
             self._container = av.open(f"file:{self.path}", "w", format=CONTAINERS[suffix], container_options=options)
@@ -74,9 +75,7 @@ class VideoWriter:
         """FFmpeg's name of the samples' format."""
         return self._encoder.pixel_format
 
-    def _take_notes(self, suffix: str, encode: EncodeConfig) -> None:
-        if self.spec.sample_aspect_ratio != 1 and suffix in (".mkv", ".webm") and encode.codec not in ("h264", "hevc"):
-            self.notes.append(f"{encode.codec} in {suffix} cannot say that pixels are not square; use mp4 or h264.")
+    def _take_notes(self) -> None:
         if self.spec.color.transfer in (PQ, HLG) and "10" not in self.pixel_format and "48" not in self.pixel_format:
             self.notes.append("HDR in 8 bits shows steps in smooth areas; choose 10 bits, or let it follow the source.")
         if self.spec.color.transfer in (PQ, HLG) and self.spec.hdr is not None and not carries_hdr(self._encoder.name):
@@ -144,12 +143,21 @@ class VideoWriter:
         try:
             self._encode(None)
             self._container.close()
+            self._store_aspect()
         except _FAILURES as error:
             self._discard()
             raise self._failure(error) from error
         except OutputError:
             self._discard()
             raise
+
+    def _store_aspect(self) -> None:
+        spec = self.spec
+        if spec.sample_aspect_ratio == 1 or self.path.suffix.lower() not in (".mkv", ".webm"):
+            return
+        if not store_aspect(self.path, spec.height, spec.sample_aspect_ratio * spec.width / spec.height):
+            self.notes.append("The file has no room to say that its pixels are not square; use mp4 or mov.")
+            logger.warning("%s: %s", self.path, self.notes[-1])
 
     def _failure(self, error: av.error.FFmpegError | OSError) -> OutputError:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):

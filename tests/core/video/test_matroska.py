@@ -1,0 +1,44 @@
+"""The shape of pixels in Matroska and WebM."""
+
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+import torch
+
+from textovsr.core.config import EncodeConfig
+from textovsr.core.errors import EncoderError
+from textovsr.core.video.color import BT709, ColorTags
+from textovsr.core.video.encoders import VideoSpec
+from textovsr.core.video.matroska import store_aspect
+from textovsr.core.video.probe import probe
+from textovsr.core.video.writer import VideoWriter
+from textovsr.tests.helpers.frames import decoded
+
+KINDS = [("av1", "mkv"), ("av1", "webm"), ("prores", "mkv"), ("ffv1", "mkv"), ("h264", "mkv")]
+
+
+def write(path: Path, codec: str, aspect: Fraction) -> list[str]:
+    stream = VideoSpec(64, 48, Fraction(1, 25), Fraction(25), aspect, ColorTags(BT709, 1, 1, False))
+    images = torch.rand(4, 3, 48, 64, generator=torch.Generator().manual_seed(0))
+    with VideoWriter(path, stream, EncodeConfig(codec=codec)) as writer:  # type: ignore[arg-type]
+        for index, image in enumerate(images):
+            writer.write(image, index, 1)
+    return writer.notes
+
+
+@pytest.mark.parametrize(("codec", "suffix"), KINDS)
+@pytest.mark.parametrize("aspect", [Fraction(16, 15), Fraction(8, 9), Fraction(40, 33), Fraction(1501, 1000)])
+def test_the_shape_of_pixels_is_kept(tmp_path: Path, codec: str, suffix: str, aspect: Fraction) -> None:
+    assert write(tmp_path / f"a.{suffix}", codec, aspect) == []
+    write(tmp_path / f"b.{suffix}", codec, Fraction(1))
+    assert probe(tmp_path / f"a.{suffix}").sample_aspect_ratio == aspect
+    assert probe(tmp_path / f"b.{suffix}").sample_aspect_ratio == 1
+    assert decoded(tmp_path / f"a.{suffix}") == decoded(tmp_path / f"b.{suffix}")
+
+
+def test_other_files_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.mkv"
+    path.write_bytes(b"\x1a\x45\xdf\xa3\x80")
+    with pytest.raises(EncoderError, match="Expected the tracks at the beginning"):
+        store_aspect(path, 48, Fraction(64, 45))
