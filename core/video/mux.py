@@ -21,6 +21,7 @@ from ..errors import EncoderError
 from .converted import AudioTrack, TextTrack
 from .encoders import CONTAINERS, mp4_options
 from .extras import add_attachment, add_cover, trimmed_chapters
+from .matroska import store_aspect
 from .segments import joined
 from .source import demux_safely, find_video_stream, open_source
 from .tracks import (
@@ -168,9 +169,17 @@ class _Job:
                 for _, packet in heapq.merge(*streams, key=lambda item: item[0]):
                     output.mux(packet)
                 output.mux(flush_all(tracks.values()))
+            self._keep_aspect(partial, picture)
         for track in tracks.values():
             self.report.damaged += [f"{track.name}: {count} {fault}." for fault, count in track.faults.items()]
         return self.report
+
+    def _keep_aspect(self, partial: Path, picture: VideoStream) -> None:
+        aspect, context = picture.sample_aspect_ratio or Fraction(1), picture.codec_context
+        if aspect == 1 or self.container not in ("matroska", "webm"):
+            return
+        if not store_aspect(partial, context.height, aspect * context.width / context.height):
+            self.report.dropped.append("That pixels are not square: the file has no room to say it; write .mp4.")
 
     def _options(self, picture: VideoStream, tags: Mapping[str, str]) -> dict[str, str]:
         if self.container not in ("mp4", "mov"):

@@ -11,6 +11,7 @@ from textovsr.core.errors import EncoderError
 from textovsr.core.video.color import BT709, ColorTags
 from textovsr.core.video.encoders import VideoSpec
 from textovsr.core.video.matroska import store_aspect
+from textovsr.core.video.mux import mux
 from textovsr.core.video.probe import probe
 from textovsr.core.video.writer import VideoWriter
 from textovsr.tests.helpers.frames import decoded
@@ -35,6 +36,17 @@ def test_the_shape_of_pixels_is_kept(tmp_path: Path, codec: str, suffix: str, as
     assert probe(tmp_path / f"a.{suffix}").sample_aspect_ratio == aspect
     assert probe(tmp_path / f"b.{suffix}").sample_aspect_ratio == 1
     assert decoded(tmp_path / f"a.{suffix}") == decoded(tmp_path / f"b.{suffix}")
+
+
+@pytest.mark.parametrize(
+    ("codec", "segment", "suffix"), [("av1", "mp4", "mkv"), ("av1", "mp4", "webm"), ("ffv1", "mkv", "mkv")]
+)
+def test_joining_keeps_it(tmp_path: Path, codec: str, segment: str, suffix: str) -> None:
+    picture, output = tmp_path / f"a.{segment}", tmp_path / f"b.{suffix}"
+    write(picture, codec, Fraction(16, 15))
+    assert mux([picture], picture, output).dropped == []
+    assert probe(output).sample_aspect_ratio == Fraction(16, 15)
+    assert decoded(output) == decoded(picture)
 
 
 def test_other_files_are_refused(tmp_path: Path) -> None:
