@@ -76,7 +76,7 @@ class Progress:
         done: frames finished, those of an earlier run included.
         total: frames in all, an estimate of the file's; None if unknown.
         seconds: since the start.
-        newest: the newest finished frame, (3,H,W) in [0,1].
+        newest: the newest restored frame, (3,scale*H,scale*W), not clamped, before colour fix and resizing.
         resumed: how many of ``done`` an earlier run finished.
         finished: the newest finished segment, a video that can be watched; None if there is none yet.
     """

@@ -31,7 +31,7 @@ from .text.encode import join_prompt
 from .text.vtt import parse_text
 from .tiles import Check
 from .video.cuts import CONTEXT, mark_cuts
-from .video.encoders import check_output, library_version, spec_like
+from .video.encoders import check_output, check_stream, library_version, spec_like
 from .video.mux import MuxReport, mux
 from .video.probe import VideoInfo
 from .video.reader import VideoReader
@@ -79,7 +79,9 @@ def restore_video(
     with VideoReader(
         source.path, source.start, source.duration, deinterlace=source.deinterlace, strict=source.strict
     ) as reader:
-        plan = restorer.plan(reader.info.height, reader.info.width)
+        info = reader.info
+        check_stream(spec_like(info, *output_size(info.width, info.height, job.result)), job.encode)
+        plan = restorer.plan(info.height, info.width)
         header = _header(source, output, restorer, job, plan)
         with Journal(job_folder(output, place.jobs, header["key"]), header) as journal:
             run = _Run(source, reader, restorer, job, journal, report, check, began)

@@ -141,7 +141,8 @@ def progress_reporter(node: type[io.ComfyNode], total: int | None = None) -> Cal
 
 def show_outcome(node: type[io.ComfyNode], restored: Restored) -> None:
     """Write on a node what became of its job, and what was lost."""
-    lines = [f"{restored.frames} frames, {restored.shots} shots in {restored.seconds:.0f} s"]
+    shots = "1 shot" if restored.shots == 1 else f"{restored.shots} shots"
+    lines = [f"{restored.frames} frames, {shots}, in {restored.seconds:.0f} s"]
     lines += [f"lost: {line}" for line in restored.lost] + list(restored.notes)
     _show_text("\n".join(lines), node.hidden.unique_id)
 
@@ -158,7 +159,7 @@ def _preview(image: Tensor) -> Any:
     from PIL import Image
 
     step = max(max(image.shape[-2:]) // _PREVIEW_SIDE, 1)
-    small = image[:, ::step, ::step].mul(255).round().byte().permute(1, 2, 0)  # (C,H,W) -> (H,W,C)
+    small = image[:, ::step, ::step].clamp(0, 1).mul(255).round().byte().permute(1, 2, 0)  # (C,H,W) -> (H,W,C)
     return Image.fromarray(small.cpu().numpy())
 
 

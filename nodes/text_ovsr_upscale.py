@@ -54,6 +54,7 @@ class TextOVSRUpscale(io.ComfyNode):
                 *_guidance(),
                 *_result(),
                 *_running(),
+                *_newer(),
             ],
             outputs=[_VIDEO_OR_IMAGES.Output(display_name="video", tooltip="The kind that came in.")],
             hidden=[io.Hidden.unique_id],
@@ -138,20 +139,6 @@ def _result() -> list[io.Input]:
             optional=True,
             tooltip="Quality of h264, hevc and av1: lower is better and larger.",
         ),
-        io.Combo.Input(
-            "bit_depth",
-            options=["source", "8", "10"],
-            default="source",
-            optional=True,
-            tooltip="Bits a sample of the result. HDR needs 10, which is what it gets by default.",
-        ),
-        io.Boolean.Input(
-            "hardware",
-            default=EncodeConfig.hardware,
-            optional=True,
-            tooltip="Encode h264, hevc or av1 on the graphics card: quicker, a little larger. An error says so if "
-            "there is no such encoder.",
-        ),
     ]
 
 
@@ -183,6 +170,35 @@ def _running() -> list[io.Input]:
             optional=True,
             tooltip=f"Frames looked at beyond a window; -1 is automatic ({LOOK_AHEAD}, fewer when memory is short).",
         ),
+        io.Int.Input(
+            "tile",
+            default=RecurrentConfig.tile,
+            min=0,
+            max=4096,
+            step=32,
+            optional=True,
+            tooltip="Side of a tile in input pixels; 0 is automatic. Tiles change the memory, not the picture.",
+        ),
+    ]
+
+
+def _newer() -> list[io.Input]:
+    """Saved workflows know widgets by their place, so that new ones come last."""
+    return [
+        io.Combo.Input(
+            "bit_depth",
+            options=["source", "8", "10"],
+            default="source",
+            optional=True,
+            tooltip="Bits a sample of the result. HDR needs 10, which is what it gets by default.",
+        ),
+        io.Boolean.Input(
+            "hardware",
+            default=EncodeConfig.hardware,
+            optional=True,
+            tooltip="Encode h264, hevc or av1 on the graphics card: quicker, a little larger. An error says so if "
+            "there is no such encoder.",
+        ),
         io.Float.Input(
             "cut_threshold",
             default=CUT_THRESHOLD,
@@ -192,15 +208,6 @@ def _running() -> list[io.Input]:
             optional=True,
             tooltip="How much of the picture must be new at a cut; nothing is carried from one shot to the next. Raise "
             "it if cuts are found where there are none; 1 finds none.",
-        ),
-        io.Int.Input(
-            "tile",
-            default=RecurrentConfig.tile,
-            min=0,
-            max=4096,
-            step=32,
-            optional=True,
-            tooltip="Side of a tile in input pixels; 0 is automatic. Tiles change the memory, not the picture.",
         ),
     ]
 

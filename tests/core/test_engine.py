@@ -261,6 +261,18 @@ def test_damage_is_told_and_strict_makes_it_an_error(tmp_path: Path) -> None:
         restore_video(Source(source, strict=True), Enlarge(), tmp_path / "s.mkv", Job(encode=EXACT), ignore)
 
 
+def test_what_the_encoder_refuses_is_said_before_any_work(tmp_path: Path) -> None:
+    tags = ColorTags(BT709, BT709, BT709, full_range=True)
+    spec = VideoSpec(4200, 16, Fraction(1, 1000), Fraction(25), Fraction(1), tags)
+    with VideoWriter(tmp_path / "in.mkv", spec, EXACT) as writer:
+        writer.write(torch.zeros(3, 16, 4200), 0, 40)
+    restorer = Enlarge()
+    with pytest.raises(EncoderError, match=r"Expected libx264 to take 16800x64 .* choose another codec or size"):
+        restore_video(Source(tmp_path / "in.mkv"), restorer, tmp_path / "out.mp4", Job(), ignore)
+    assert restorer.shots == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["in.mkv"]
+
+
 def test_a_smaller_result_keeps_every_frame(tmp_path: Path) -> None:
     source = make_video(tmp_path / "in.mkv", 5, set())
     job = Job(encode=EXACT, result=ResultConfig(height=20))
