@@ -37,7 +37,7 @@ from textovsr.tests.helpers.networks import save_tiny
 
 ROOT = Path(__file__).parent.parent
 RATE = 25
-SLOW_RATE = 10
+SLOW_RATE = 5
 """Frames a second of the ten minutes that a network works on, so that they take a quarter of an hour."""
 SAMPLE_SECONDS = 0.5
 
