@@ -2,7 +2,7 @@
 
 import math
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
@@ -209,7 +209,13 @@ def set_up(context: VideoCodecContext, encoder: Encoder, spec: VideoSpec) -> Non
     context.sample_aspect_ratio = spec.sample_aspect_ratio
     context.thread_type = "AUTO"  # PyAV asks for slices, which cost x264 both speed and quality
     if not encoder.pixel_format.startswith("rgb"):
-        tag_frame(context, spec.color.for_encoding())
+        tag_frame(context, stored_color(encoder, spec))
+
+
+def stored_color(encoder: Encoder, spec: VideoSpec) -> ColorTags:
+    """The meaning of the samples that an encoder is given: that of the source's; ProRes has no full range."""
+    color = spec.color.for_encoding()
+    return replace(color, full_range=False) if encoder.name == "prores_ks" else color
 
 
 def open_context(context: VideoCodecContext, encoder: Encoder) -> None:

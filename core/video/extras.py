@@ -70,6 +70,15 @@ def _read_picture(path: Path, index: int) -> bytes:
         return next((bytes(p) for p in container.demux(container.streams[index]) if p.size), b"")
 
 
+def is_chapter_track(stream: Stream, source: InputContainer) -> bool:
+    """Whether a data stream of an mp4 or mov repeats the chapters: QuickTime's way, which the muxer does itself."""
+    chapters = source.chapters()
+    if stream.type != "data" or not chapters or stream.time_base is None:
+        return False
+    begins = {chapter["start"] * (chapter["time_base"] or Fraction(1, 1000)) for chapter in chapters}
+    return {entry.timestamp * stream.time_base for entry in stream.index_entries} == begins
+
+
 def trimmed_chapters(source: InputContainer, window: Window) -> "list[Chapter]":
     """The chapters that overlap ``window``, cut to it and moved to the output's timeline."""
     kept: list[Chapter] = []

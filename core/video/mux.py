@@ -20,7 +20,7 @@ from ..durable import disk_full, disk_full_explained, sync_file, sync_folder
 from ..errors import EncoderError
 from .converted import AudioTrack, TextTrack
 from .encoders import CONTAINERS, mp4_options
-from .extras import add_attachment, add_cover, trimmed_chapters
+from .extras import add_attachment, add_cover, is_chapter_track, trimmed_chapters
 from .matroska import store_aspect
 from .segments import joined
 from .source import demux_safely, find_video_stream, open_source
@@ -206,7 +206,8 @@ class _Job:
         main = find_video_stream(source, self.source).index
         tracks: dict[int, Track] = {}
         for stream in source.streams:
-            track = None if stream.index == main else self._add_track(output, stream)
+            skip = stream.index == main or is_chapter_track(stream, source)
+            track = None if skip else self._add_track(output, stream)
             if track is not None:
                 tracks[stream.index] = track
         return tracks

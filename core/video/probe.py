@@ -20,7 +20,7 @@ from .source import demux_safely, find_video_stream, open_source
 
 _FALLBACK_RATE = Fraction(25)
 _MOV = "mov,mp4,m4a,3gp,3g2,mj2"
-_WITH_DURATIONS = (_MOV, "avi", "matroska,webm")
+_WITH_DURATIONS = (_MOV, "avi")
 _INTERLACED_FIELD_ORDERS = range(2, 6)
 
 

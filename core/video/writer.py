@@ -14,7 +14,7 @@ from ..durable import disk_full
 from ..errors import EncoderError, OutputError, SettingError, ShapeError
 from .color import HLG, PQ, from_rgb
 from .encoder_options import carries_hdr
-from .encoders import CONTAINERS, Encoder, VideoSpec, choose_encoder, mp4_options, open_context, set_up
+from .encoders import CONTAINERS, Encoder, VideoSpec, choose_encoder, mp4_options, open_context, set_up, stored_color
 from .matroska import store_aspect
 from .source import silence_ffmpeg
 
@@ -48,7 +48,7 @@ class VideoWriter:
         self.notes: list[str] = []
         silence_ffmpeg()
         self._encoder = choose_encoder(self.path, spec, encode)
-        self.color = spec.color.for_encoding()
+        self.color = stored_color(self._encoder, spec)
         self._last_pts: int | None = None
         self._durations: dict[int | None, int] = {}
         self._frames = 0
@@ -80,8 +80,6 @@ class VideoWriter:
             self.notes.append("HDR in 8 bits shows steps in smooth areas; choose 10 bits, or let it follow the source.")
         if self.spec.color.transfer in (PQ, HLG) and self.spec.hdr is not None and not carries_hdr(self._encoder.name):
             self.notes.append(f"{self._encoder.name} leaves out the HDR mastering display and light levels; use hevc.")
-        for note in self.notes:
-            logger.warning("%s: %s", self.path, note)
 
     def _add_stream(self, encoder: Encoder, encode: EncodeConfig) -> VideoStream:
         spec = self.spec
@@ -157,7 +155,6 @@ class VideoWriter:
             return
         if not store_aspect(self.path, spec.height, spec.sample_aspect_ratio * spec.width / spec.height):
             self.notes.append("The file has no room to say that its pixels are not square; use mp4 or mov.")
-            logger.warning("%s: %s", self.path, self.notes[-1])
 
     def _failure(self, error: av.error.FFmpegError | OSError) -> OutputError:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):

@@ -17,7 +17,11 @@ BITS = 8
 
 _QUICK = {
     "libx264": {"preset": "ultrafast", "crf": "10"},
-    "libx265": {"preset": "ultrafast", "x265-params": "log-level=error"},
+    "libx265": {"preset": "ultrafast", "crf": "6", "x265-params": "log-level=error"},
+    "libsvtav1": {"preset": "10", "crf": "4", "g": "1"},
+    "libvpx-vp9": {"deadline": "realtime", "crf": "4", "b": "0"},
+    "mpeg4": {"flags": "+qscale", "global_quality": "236"},
+    "mpeg2video": {"flags": "+qscale", "global_quality": "236"},
 }
 
 

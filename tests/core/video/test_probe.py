@@ -166,3 +166,13 @@ def test_frames_are_counted_or_estimated(make_clip: MakeClip, clip_type: Any) ->
     assert (counted.frames, counted.counted, counted.stored_duration) == (20, True, Fraction(4, 5))
     guessed = probe(make_clip("a.ts", clip_type()))
     assert (guessed.frames, guessed.counted, guessed.stored_duration) == (20, False, None)
+
+
+@pytest.mark.parametrize(("tag", "expected"), [(b"DURATION", Fraction(1, 5)), (b"DURATIOM", None)])
+def test_the_length_of_the_picture_is_not_that_of_the_file(
+    make_clip: MakeClip, clip_type: Any, tag: bytes, expected: Fraction | None
+) -> None:
+    """Matroska's header tells that of the longest stream; a tag, which not every file has, that of each."""
+    path = make_clip("a.mkv", clip_type(pts=range(5), subtitles="subrip", chapters=((0, 100),)))
+    path.write_bytes(path.read_bytes().replace(b"DURATION", tag))
+    assert probe(path).stored_duration == expected
