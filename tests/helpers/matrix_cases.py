@@ -22,7 +22,8 @@ CONTAINERS = (
     Case("hevc mkv flac", "a.mkv", "libx265", tags=NTSC, more={"audio": "flac"}, output=".mkv", encode=HEVC),
     Case("vp9 webm opus", "a.webm", "libvpx-vp9", more={"audio": "libopus"}, output=".webm", encode=AV1),
     Case("av1 mp4", "a.mp4", "libsvtav1", output=".mkv", encode=AV1),
-    Case("av1 webm 10 bit", "a.webm", "libsvtav1", "yuv420p10le", UHD, times=(0, 1, 2), encode=AV1, stored="yuv420p10le"),
+    Case("av1 webm 10 bit", "a.webm", "libsvtav1", "yuv420p10le", UHD, times=(0, 1, 2), encode=AV1,
+         stored="yuv420p10le"),
     Case("mpeg2 mpg ac3", "a.mpg", "mpeg2video", tags=PAL, more={"audio": "ac3"}),
     Case("mpeg2 ts 4:2:2", "a.ts", "mpeg2video", "yuv422p", HD, more={"audio": "ac3"}, output=".mkv"),
     Case("h264 ts aac", "a.ts", tags=HD, more={"audio": "aac"}, output=".mp4"),
@@ -48,11 +49,30 @@ SAMPLES = (
     Case("ffv1 rgb 10 bit", "a.mkv", "ffv1", "gbrp10le", None, look=HD, encode=HEVC, stored="yuv420p10le"),
     Case("ffv1 gray", "a.mkv", "ffv1", "gray", None, look=Look(6, 1, 6, 2), stored="yuvj420p"),
     Case("h264 gray studio", "a.mp4", pix_fmt="gray", tags=HD),
+    Case(
+        "ffv1 gray 10 bit",
+        "a.mkv",
+        "ffv1",
+        "gray10le",
+        None,
+        Look(6, 1, 6, 2),
+        output=".mkv",
+        encode=HEVC,
+        stored="yuv420p10le",
+    ),
+    Case("ffv1 rgb 12 bit", "a.mkv", "ffv1", "gbrp12le", None, HD, output=".mkv", encode=FFV1, stored="yuv444p10le"),
+    Case("ffv1 12 bit", "a.mkv", "ffv1", "yuv422p12le", UHD, output=".mov", encode=HEVC, stored="yuv420p10le"),
+    Case("ffv1 16 bit", "a.mkv", "ffv1", "yuv444p16le", UHD, output=".mkv", encode=FFV1, stored="yuv444p10le"),
+    Case("ffv1 4:1:1", "a.avi", "ffv1", "yuv411p", None, output=".mkv"),
+    Case("ffv1 4:4:0", "a.mkv", "ffv1", "yuv440p", NTSC, output=".mkv"),
+    Case("ffv1 with alpha", "a.mkv", "ffv1", "yuva420p", HD),
+    Case("vp9 4:4:4", "a.webm", "libvpx-vp9", "yuv444p", PAL, output=".webm", encode=AV1),
+    Case("hevc 4:4:4 10 bit mkv", "a.mkv", "libx265", "yuv444p10le", UHD, encode=HEVC, stored="yuv420p10le"),
     Case("h264 4:4:4", "a.mp4", pix_fmt="yuv444p", tags=NTSC),
     Case("h264 4:2:2 10 bit", "a.mov", pix_fmt="yuv422p10le", output=".mp4", stored="yuv420p10le"),
     Case("10 bit to 8", "a.mkv", "libx265", "yuv420p10le", UHD, encode=HEVC8),
     Case("8 bit to 10", "a.mp4", encode=HEVC10, output=".mkv", stored="yuv420p10le"),
-)
+)  # fmt: skip
 
 COLOURS = (
     Case("full range h264", "a.mp4", tags=PC, stored="yuvj420p"),
@@ -60,6 +80,9 @@ COLOURS = (
          stored="yuv420p10le"),
     Case("full range to prores", "a.mp4", tags=PC, output=".mov", encode=PRORES, stored="yuv422p10le"),
     Case("full range vp9", "a.webm", "libvpx-vp9", tags=Look(6, 6, 6, 2), output=".webm", encode=AV1),
+    Case("pq", "a.mp4", "libx265", "yuv420p10le", Look(9, 9, 16), output=".mkv", encode=HEVC, stored="yuv420p10le"),
+    Case("hlg to av1", "a.mkv", "libx265", "yuv420p10le", Look(9, 9, 18), times=(0, 1, 2), output=".webm", encode=AV1,
+         stored="yuv420p10le"),
     Case("240m", "a.mkv", "ffv1", "yuv444p", Look(7, 7, 7), output=".mkv", encode=FFV1, stored="yuv444p", tolerance=1),
     Case("only a matrix", "a.mp4", tags=Look(5, 2, 2), look=PAL),
     Case("only primaries", "a.mp4", tags=Look(2, 9, 2), look=UHD),
@@ -87,6 +110,16 @@ TIMES = (
     Case("late mp4", "a.mp4", times=_film(7), more={"audio": "aac"}),
     Case("late mp4, b-frames", "a.mp4", times=_film(7, 12), more={"options": B_FRAMES, "audio": "aac"}),
     Case("late mkv", "a.mkv", times=_film(31), more={"audio": "libopus"}, output=".mkv"),
+    Case("ts mpeg2 b-frames", "a.ts", "mpeg2video", times=_film(count=12), more={
+        "audio": "ac3", "options": {"bf": "2"}}),
+    Case("mpg mpeg2 b-frames", "a.mpg", "mpeg2video", times=_film(count=12), output=".mkv", more={
+        "audio": "mp2", "options": {"bf": "2"}}),
+    Case("vp9 webm 23.976", "a.webm", "libvpx-vp9", times=_film(count=12), base=FILM, rate=1 / FILM),
+    Case("av1 b-frames", "a.mkv", "libsvtav1", times=_film(count=12), output=".mkv", encode=HEVC, more={
+        "options": {"g": "32"}}),
+    Case("hevc b-frames, late mov", "a.mov", "libx265", times=_film(3, 12), output=".mov", encode=HEVC, more={
+        "options": {"preset": "veryfast", "x265-params": "log-level=error:bframes=3:b-adapt=0"}, "audio": "aac"}),
+    Case("mpeg4 b-frames avi", "a.avi", "mpeg4", tags=None, times=_film(count=12), more={"options": {"bf": "2"}}),
     Case("late ts", "a.ts", times=_film(12), more={"audio": "ac3"}),
 )  # fmt: skip
 
@@ -104,6 +137,8 @@ SHAPES = (
     Case("17x19 vp9", "a.webm", "libvpx-vp9", size=(17, 19), scale=4, output=".mkv", encode=HEVC, tolerance=13),
     Case("17x19 mpeg4", "a.avi", "mpeg4", tags=None, size=(17, 19), scale=4, output=".webm", encode=AV1,
          tolerance=13),
+    Case("18x19 stays odd", "a.mkv", "ffv1", "yuv444p", size=(18, 19), stored="yuv444p"),
+    Case("18x19 stays odd av1", "a.mkv", "ffv1", "yuv444p", size=(18, 19), output=".webm", encode=AV1, tolerance=13),
     Case("16x16", "a.mp4", size=(16, 16), scale=4),
     Case("16x16 ffv1", "a.mkv", "ffv1", "yuv420p10le", size=(16, 16), scale=2, output=".mkv", encode=FFV1,
          stored="yuv444p10le"),

@@ -102,9 +102,10 @@ def _planes(rgb: np.ndarray, frame: av.VideoFrame, look: Look) -> list[np.ndarra
         return [whole[..., channel] for channel in (1, 2, 0)]
     (luma, chroma), (offset, middle) = _scales(bits, full=look.range == 2)
     yuv = encode_yuv(rgb, look.matrix) * (luma, chroma, chroma) + (offset, middle, middle)
-    samples = np.rint(yuv).astype(dtype)
+    samples = np.clip(np.rint(yuv), 0, peak).astype(dtype)
     step_y, step_x = _steps(frame)
-    return [samples[..., 0], *(samples[::step_y, ::step_x, c] for c in (1, 2))][: len(frame.planes)]
+    alpha = np.full_like(samples[..., 0], peak)
+    return [samples[..., 0], *(samples[::step_y, ::step_x, c] for c in (1, 2)), alpha][: len(frame.planes)]
 
 
 def from_frame(frame: av.VideoFrame, look: Look) -> np.ndarray:
@@ -115,7 +116,7 @@ def from_frame(frame: av.VideoFrame, look: Look) -> np.ndarray:
     planes = [np.frombuffer(p, dtype).reshape(p.height, -1)[:, : p.width].astype(float) for p in frame.planes]
     steps = [(1, 1), _steps(frame), _steps(frame)]
     height, width = planes[0].shape
-    planes = [p.repeat(y, 0).repeat(x, 1)[:height, :width] for p, (y, x) in zip(planes, steps, strict=False)]
+    planes = [p.repeat(y, 0).repeat(x, 1)[:height, :width] for p, (y, x) in zip(planes[:3], steps, strict=False)]
     planes += [np.full_like(planes[0], middle)] * (3 - len(planes))
     yuv = (np.stack(planes, axis=-1) - (offset, middle, middle)) / (luma, chroma, chroma)
     return np.moveaxis(decode_yuv(yuv, look.matrix), -1, 0)
