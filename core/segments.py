@@ -1,5 +1,6 @@
 """The last stage: restored frames become segments, each a file that can be watched, recorded when it is whole."""
 
+import logging
 from collections.abc import Iterator
 from itertools import chain
 
@@ -13,6 +14,8 @@ from .restoration import Result
 from .video.encoders import VideoSpec
 from .video.segments import segment_suffix
 from .video.writer import VideoWriter
+
+log = logging.getLogger(__name__)
 
 
 class SegmentEncoder:
@@ -31,7 +34,7 @@ class SegmentEncoder:
         self._journal, self._spec, self._job = journal, spec, job
         self._length = job.segment or segment_length(spec.width, spec.height)
         self._suffix = segment_suffix(job.encode.codec)
-        self.notes: tuple[str, ...] = ()
+        self.notes: list[str] = []
 
     @torch.inference_mode()
     def run(self, items: Iterator[Result | Pause]) -> None:
@@ -57,7 +60,10 @@ class SegmentEncoder:
                 pause = item
                 if frames >= self._length:
                     break
-            self.notes = tuple(writer.notes)
+        for note in writer.notes:
+            if note not in self.notes:
+                log.warning("%s", note)
+                self.notes.append(note)
         self._journal.commit(frames, pause, self._suffix)
 
 

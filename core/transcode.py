@@ -1,5 +1,6 @@
 """Saving a video, or a part of one, under another name: by copying packets where that is exact, else by encoding."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,8 @@ from .video.mux import MuxReport, mux
 from .video.probe import VideoInfo, probe
 from .video.reader import VideoReader
 from .video.writer import VideoWriter
+
+log = logging.getLogger(__name__)
 
 _MATRIX = {"bt601": SMPTE170M, "bt709": BT709, "bt2020": BT2020}
 _CONTAINERS = {
@@ -96,6 +99,8 @@ def _encode(source: Source, output: Path, encode: EncodeConfig, color_space: Col
         with VideoWriter(output, spec, encode) as writer:
             for frame in reader:
                 writer.write(frame.image, frame.pts, frame.duration)
+        for note in writer.notes:
+            log.warning("%s: %s", source.path, note)
 
 
 def _holds(output: Path, codec: str) -> bool:

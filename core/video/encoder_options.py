@@ -10,6 +10,9 @@ from .hdr import HdrMetadata
 _SVT_THREADED_SIDE = 32
 """SVT-AV1 waits for ever on pictures with a shorter side, unless it has one thread."""
 
+_X265_BLOCK = 64
+"""x265 gives a picture of a single block another look from run to run, and is not lossless then."""
+
 _AV1_SCALE = 63 / 51
 
 
@@ -37,6 +40,7 @@ def software_options(
         return {**quality, "preset": preset, **_joined("x264-params", params)}
     if encoder == "libx265":
         params = ["log-level=error", "open-gop=0", *(["lossless=1"] if encode.crf == 0 else [])]
+        params += ["ctu=16"] if min(size) <= _X265_BLOCK else []
         params += _hdr_parameters(hdr, "master-display", "max-cll", whole=True)
         return {"crf": str(encode.crf), "preset": preset, **_joined("x265-params", params)}
     if encoder == "libsvtav1":

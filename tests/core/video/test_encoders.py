@@ -61,6 +61,18 @@ def test_the_same_frames_give_the_same_picture(tmp_path: Path, codec: str, suffi
     assert all(other == first for other in others)
 
 
+@pytest.mark.parametrize("bits", [8, 10])
+def test_x265_repeats_itself_on_a_picture_of_one_block(tmp_path: Path, bits: int) -> None:
+    images = torch.rand(3, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    images = images.repeat_interleave(4, 2).repeat_interleave(4, 3)
+    stream = VideoSpec(64, 64, Fraction(1, 25), Fraction(25), Fraction(1), HD, bits)
+    seen = set()
+    for _ in range(25):
+        write(tmp_path / "a.mp4", images, stream, EncodeConfig(codec="hevc"))
+        seen.add(tuple(picture for _, picture in decoded(tmp_path / "a.mp4")))
+    assert len(seen) == 1
+
+
 def test_x264_keeps_away_from_avx512(monkeypatch: pytest.MonkeyPatch) -> None:
     options = {}
     for capability in ("AVX2", "AVX512"):
