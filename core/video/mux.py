@@ -22,6 +22,7 @@ from .converted import AudioTrack, TextTrack
 from .encoders import CONTAINERS, mp4_options
 from .extras import add_attachment, add_cover, is_chapter_track, trimmed_chapters
 from .matroska import store_aspect
+from .probe import average_rate
 from .segments import joined
 from .source import demux_safely, find_video_stream, open_source
 from .tracks import (
@@ -193,8 +194,10 @@ class _Job:
         kept = {k: v for k, v in source.metadata.items() if k.lower() not in _TECHNICAL_TAGS}
         return {**kept, **self.metadata}
 
-    def _add_picture(self, output: OutputContainer, picture: VideoStream, original: Stream) -> Stream:
+    def _add_picture(self, output: OutputContainer, picture: VideoStream, original: VideoStream) -> Stream:
         stream = output.add_stream_from_template(picture, opaque=True)
+        if self.container in ("matroska", "webm"):
+            stream.codec_context.framerate = average_rate(original)  # else readers take the unit of x264's times for it
         if picture.codec_context.name == "hevc" and self.container in ("mp4", "mov"):
             stream.codec_context.codec_tag = "hvc1"
         keep_labels(original, stream)

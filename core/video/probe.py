@@ -18,7 +18,7 @@ from .hdr import HdrMetadata
 from .orientation import Orientation
 from .source import demux_safely, find_video_stream, open_source
 
-_FALLBACK_RATE = Fraction(25)
+_FALLBACK_RATE, _HIGHEST_RATE = Fraction(25), Fraction(960)
 _MOV = "mov,mp4,m4a,3gp,3g2,mj2"
 _WITH_DURATIONS = (_MOV, "avi")
 _INTERLACED_FIELD_ORDERS = range(2, 6)
@@ -170,7 +170,7 @@ def _first_frame(container: InputContainer, stream: VideoStream, path: Path) -> 
 def _describe(path: Path, container: InputContainer, stream: VideoStream, frame: av.VideoFrame) -> VideoInfo:
     orientation = Orientation.of(frame)
     time_base = stream.time_base or Fraction(1, 1000)
-    rate = stream.average_rate or stream.guessed_rate or _FALLBACK_RATE
+    rate = average_rate(stream)
     stored = _stored_duration(container, stream, time_base)
     duration = stored or _duration(container, stream, time_base)
     counted = _count(container, stream)
@@ -231,6 +231,13 @@ def _duration(container: InputContainer, stream: VideoStream, time_base: Fractio
     if stream.duration:
         return stream.duration * time_base
     return Fraction(container.duration, av.time_base) if container.duration else None
+
+
+def average_rate(stream: VideoStream) -> Fraction:
+    """Frames a second; what FFmpeg tells is not believed where it is only the unit of x264's times, as in Matroska."""
+    most = min(_HIGHEST_RATE, 1 / (stream.time_base or Fraction(1, 1000)))
+    rates = (stream.average_rate, stream.guessed_rate, _FALLBACK_RATE)
+    return next((rate for rate in rates if rate and 0 < rate <= most), _FALLBACK_RATE)
 
 
 def field_order(stream: VideoStream) -> int:

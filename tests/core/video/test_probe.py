@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import av
@@ -13,7 +14,7 @@ import torch
 
 from textovsr.core.errors import EmptyVideoError, NotAVideoError, VideoNotFoundError
 from textovsr.core.video.hdr import HdrMetadata
-from textovsr.core.video.probe import Orientation, probe
+from textovsr.core.video.probe import Orientation, average_rate, probe
 
 MakeClip = Callable[[str, Any], Path]
 
@@ -176,3 +177,21 @@ def test_the_length_of_the_picture_is_not_that_of_the_file(
     path = make_clip("a.mkv", clip_type(pts=range(5), subtitles="subrip", chapters=((0, 100),)))
     path.write_bytes(path.read_bytes().replace(b"DURATION", tag))
     assert probe(path).stored_duration == expected
+
+
+@pytest.mark.parametrize(
+    ("average", "guessed", "base", "expected"),
+    [
+        (Fraction(25), Fraction(50), Fraction(1, 12_800), Fraction(25)),
+        (Fraction(25), Fraction(25), Fraction(1, 25), Fraction(25)),
+        (Fraction(1000), Fraction(24), Fraction(1, 1000), Fraction(24)),
+        (Fraction(12_800), Fraction(1000), Fraction(1, 1000), Fraction(25)),
+        (None, Fraction(0), None, Fraction(25)),
+    ],
+)
+def test_the_unit_of_times_is_not_taken_for_a_rate(
+    average: Fraction | None, guessed: Fraction, base: Fraction | None, expected: Fraction
+) -> None:
+    """H.264 by x264 in Matroska that does not say how long frames are: FFmpeg's average is 1000."""
+    stream: Any = SimpleNamespace(average_rate=average, guessed_rate=guessed, time_base=base)
+    assert average_rate(stream) == expected
