@@ -18,7 +18,7 @@ BITS = 8
 _QUICK = {
     "libx264": {"preset": "ultrafast", "crf": "10"},
     "libx265": {"preset": "ultrafast", "crf": "6", "x265-params": "log-level=error"},
-    "libsvtav1": {"preset": "10", "crf": "4", "g": "1"},
+    "libsvtav1": {"preset": "10", "crf": "4", "g": "1", "svtav1-params": "lp=1"},
     "libvpx-vp9": {"deadline": "realtime", "crf": "4", "b": "0"},
     "mpeg4": {"flags": "+qscale", "global_quality": "236"},
     "mpeg2video": {"flags": "+qscale", "global_quality": "236"},
