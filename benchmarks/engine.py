@@ -162,7 +162,7 @@ def print_overlap(folder: Path) -> None:
     table(("decode, ms", "compute (waiting), ms", "encode, ms", "all together, ms", "of the slowest"), rows)
 
 
-def peak_of(process: psutil.Popen, done: Callable[[], bool]) -> list[tuple[float, float]]:
+def rss_of(process: psutil.Popen, done: Callable[[], bool]) -> list[tuple[float, float]]:
     """Seconds and RSS in MB, until a process has done its work."""
     samples, began = [], time.monotonic()
     while not done():
@@ -179,7 +179,7 @@ def by_command(source: Path, folder: Path, weights: Path) -> float:
     command = [sys.executable, "-m", "textovsr", "upscale", str(source), str(folder / "out.mp4"), "--overwrite"]
     command += ["--weights", str(weights), "--quiet", "--height", "180"]
     process = psutil.Popen(command)
-    return max(rss for _, rss in peak_of(process, lambda: process.poll() is not None))
+    return max(rss for _, rss in rss_of(process, lambda: process.poll() is not None))
 
 
 def by_node(source: Path, folder: Path, weights: Path) -> float:
@@ -202,7 +202,7 @@ def by_node(source: Path, folder: Path, weights: Path) -> float:
         outcome: list[str] = []
         running = threading.Thread(target=lambda: outcome.append(client.run(prompt, timeout=7200).status))
         running.start()
-        samples = peak_of(psutil.Process(server.process.pid), lambda: not running.is_alive())
+        samples = rss_of(psutil.Process(server.process.pid), lambda: not running.is_alive())
     assert outcome == ["success"], outcome
     return max(rss for _, rss in samples)
 
@@ -228,7 +228,7 @@ def print_hour(folder: Path) -> None:
         "engine.engine(Path(sys.argv[1]), Path(sys.argv[2]), 180)"
     )
     process = psutil.Popen([sys.executable, "-c", script, str(source), str(folder / "o.mp4"), str(ROOT / "benchmarks")])
-    samples = peak_of(process, lambda: process.poll() is not None)
+    samples = rss_of(process, lambda: process.poll() is not None)
     length = samples[-1][0]
     rows = []
     for share in (0.05, 0.1, 0.25, 0.5, 0.75, 0.95):

@@ -1,31 +1,20 @@
 """Speed and memory of textovsr-lite at 320x180, everything in one run.
 
-``python benchmarks/speed.py [--skip-published] [--skip-memory]``: the bare convolution of this machine, the shipped
-network against the published formulation, cost over frames and over area, and the peak memory of the command line over
-the length of the video. About 12 minutes on 2 cores.
+``python benchmarks/speed.py [--skip-published]``: the bare convolution of this machine, the shipped network against the
+published formulation, cost over frames and over area. About 5 minutes on 2 cores; ``engine.py`` measures memory.
 """
 
 import argparse
-import json
-import resource
-import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Callable
-from fractions import Fraction
-from pathlib import Path
 
 import torch
 from common import load_lite, machine, run, table
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
-from textovsr.core.config import EncodeConfig, RecurrentConfig
+from textovsr.core.config import RecurrentConfig
 from textovsr.core.text.encode import tokenize
-from textovsr.core.video.color import BT709, ColorTags
-from textovsr.core.video.encoders import VideoSpec
-from textovsr.core.video.writer import VideoWriter
 from textovsr.models.clip_text import ClipTextConfig
 from textovsr.models.text_ovsr import TextOVSR, TextOVSRConfig
 
@@ -92,29 +81,10 @@ def published_frame() -> float:
         return seconds(lambda: network(x, ids, mask)) / 2
 
 
-def peak_memory(frames: int) -> float:
-    """Peak RSS in MB of ``textovsr upscale`` on a video of that many frames."""
-    with tempfile.TemporaryDirectory() as folder:
-        source, output = Path(folder, "in.mp4"), Path(folder, "out.mp4")
-        tags = ColorTags(BT709, BT709, BT709, full_range=False)
-        spec = VideoSpec(WIDTH, HEIGHT, Fraction(1, 25), Fraction(25), Fraction(1), tags)
-        with VideoWriter(source, spec, EncodeConfig()) as writer:
-            for i in range(frames):
-                writer.write(clip(1 + i % 16)[-1], i, 1)
-        script = (
-            "import json, resource, sys; from textovsr.cli import main; code = main(sys.argv[1:]);"
-            "print(json.dumps(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss), file=sys.stderr); sys.exit(code)"
-        )
-        command = [sys.executable, "-c", script, "upscale", str(source), str(output), "--quiet"]
-        done = subprocess.run(command, check=True, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
-    return float(json.loads(done.stderr.strip().splitlines()[-1])) / 1024
-
-
 def main() -> None:
     """Print all tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--skip-published", action="store_true")
-    parser.add_argument("--skip-memory", action="store_true")
     options = parser.parse_args()
     network = load_lite()
     print(f"{machine()}; textovsr-lite, {WIDTH}x{HEIGHT} -> {4 * WIDTH}x{4 * HEIGHT}\n")
@@ -135,9 +105,6 @@ def main() -> None:
     sizes = ((90, 160), (180, 320), (360, 640))
     rows = [[f"{w}x{h}", f"{lite_frame(network, 8, h, w) / (h * w) * 1e6:.1f}"] for h, w in sizes]
     table(("size", "microseconds a pixel"), rows)
-    if not options.skip_memory:
-        table(("frames", "peak RSS, MB"), [[str(n), f"{peak_memory(n):.0f}"] for n in (16, 64, 256)])
-    print(f"peak RSS of this script: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")
 
 
 if __name__ == "__main__":
