@@ -1,4 +1,4 @@
-"""Speed and memory of textovsr-lite at 320x180, everything in one run.
+"""Speed of textovsr-lite at 320x180, everything in one run.
 
 ``python benchmarks/speed.py [--skip-published]``: the bare convolution of this machine, the shipped network against the
 published formulation, cost over frames and over area. About 5 minutes on 2 cores; ``engine.py`` measures memory.
