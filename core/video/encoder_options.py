@@ -13,6 +13,9 @@ _SVT_THREADED_SIDE = 32
 _X265_BLOCK = 64
 """x265 gives a picture of a single block another look from run to run, and is not lossless then."""
 
+_X265_THREE_BLOCKS = 48
+"""Up to this width, x265's macroblock trees write behind the memory that they own, which ends the process."""
+
 _AV1_SCALE = 63 / 51
 
 
@@ -41,6 +44,7 @@ def software_options(
     if encoder == "libx265":
         params = ["log-level=error", "open-gop=0", *(["lossless=1"] if encode.crf == 0 else [])]
         params += ["ctu=16"] if min(size) <= _X265_BLOCK else []
+        params += ["cutree=0"] if size[0] <= _X265_THREE_BLOCKS else []
         params += _hdr_parameters(hdr, "master-display", "max-cll", whole=True)
         return {"crf": str(encode.crf), "preset": preset, **_joined("x265-params", params)}
     if encoder == "libsvtav1":

@@ -42,7 +42,6 @@ logger = logging.getLogger(__name__)
 
 _Timed: TypeAlias = "tuple[Fraction, AnyPacket]"
 
-_SEEK_MARGIN = 10
 _TECHNICAL_TAGS = {"major_brand", "minor_version", "compatible_brands", "encoder", "duration", "software"}
 _MP4_TAGS = {
     "title", "artist", "album_artist", "album", "composer", "comment", "genre", "copyright", "date", "description",
@@ -255,8 +254,7 @@ class _Job:
         waiting = set(tracks)
         if not tracks:
             return
-        if self.window.begin is not None:
-            source.seek(int((self.window.begin - _SEEK_MARGIN) * av.time_base))
+        self.window.approach(source)
         for packet in self._demux(source, [source.streams[i] for i in tracks]):
             if packet.size == 0:
                 continue  # the end of a stream, whichever it is

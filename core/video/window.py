@@ -6,10 +6,14 @@ from pathlib import Path
 from typing import cast
 
 import av
+from av.container import InputContainer
 from av.format import Flags
 
 from .probe import VideoInfo, probe
 from .source import open_source, to_ticks
+
+_SEEK_MARGIN = 10
+"""Seconds before the window from which on packets are looked at, for streams whose packets are few."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,14 @@ class Window:
     def is_over(self, start: Fraction) -> bool:
         """Whether ``start`` lies behind the window."""
         return self.end is not None and start >= self.end
+
+    def approach(self, container: InputContainer) -> None:
+        """Go forward in a newly opened file to where what overlaps the window begins."""
+        if self.begin is None:
+            return
+        target = (self.begin - _SEEK_MARGIN) * av.time_base
+        if target > (container.start_time or 0):  # AVI fails at times before its first
+            container.seek(int(target))
 
 
 def window_of(source: Path, start: float, duration: float | None) -> Window:

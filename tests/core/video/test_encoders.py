@@ -1,5 +1,7 @@
 """Encoders: repeatable, joinable, honest about hardware and HDR."""
 
+import subprocess
+import sys
 from fractions import Fraction
 from pathlib import Path
 
@@ -71,6 +73,20 @@ def test_x265_repeats_itself_on_a_picture_of_one_block(tmp_path: Path, bits: int
         write(tmp_path / "a.mp4", images, stream, EncodeConfig(codec="hevc"))
         seen.add(tuple(picture for _, picture in decoded(tmp_path / "a.mp4")))
     assert len(seen) == 1
+
+
+NARROW = """
+import sys
+from textovsr.tests.core.video.test_encoders import *
+stream = VideoSpec(48, 64, Fraction(1, 25), Fraction(25), Fraction(1), HD)
+write(Path(sys.argv[1]), moving(8, 0)[..., :48], stream, EncodeConfig(codec="hevc"))
+"""
+
+
+def test_x265_stays_within_its_memory_on_narrow_pictures(tmp_path: Path) -> None:
+    """In a process of its own, since writing over other memory ends one."""
+    subprocess.run([sys.executable, "-c", NARROW, str(tmp_path / "a.mp4")], check=True, timeout=120)
+    assert probe(tmp_path / "a.mp4").frames == 8
 
 
 def test_x264_keeps_away_from_avx512(monkeypatch: pytest.MonkeyPatch) -> None:

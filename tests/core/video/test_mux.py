@@ -138,6 +138,15 @@ def test_a_trim_stays_in_sync(
         assert sorted(picture[1])[0][0] == first - Fraction(start)
 
 
+def test_an_avi_is_trimmed_near_its_beginning(make_clip: MakeClip, clip_type: Any, tmp_path: Path) -> None:
+    """It cannot be sought before its first time."""
+    path = make_clip("a.avi", clip_type(codec="mpeg4", audio="ac3"))
+    mux(restore(path, 0.4), path, tmp_path / "b.mkv", start=0.4)
+    whole, kept = ([data for _, data in packets(p, "audio")] for p in (path, tmp_path / "b.mkv"))
+    assert 0 < len(kept) < len(whole)
+    assert kept == whole[-len(kept) :]
+
+
 def test_the_output_is_whole_or_absent(make_clip: MakeClip, clip_type: Any, tmp_path: Path) -> None:
     path = make_clip("a.mkv", clip_type())
     (tmp_path / "b.webm").write_bytes(b"the old one")
