@@ -7,8 +7,8 @@ from .config import EncodeConfig
 from .errors import DiskFullError
 
 _BITS_PER_PIXEL = {"h264": 0.2, "hevc": 0.15, "av1": 0.08, "prores": 4.0, "ffv1": 2.5, "png": 6.0}
-"""At CRF 16 where the codec has one. Measured at 1280x720 of the bundled phone clip restored by textovsr-lite: 0.06, 0.04,
-0.03, 2.8, 1.3 and 3.3; of detailed, noisy footage: 0.4, 0.4, 0.2, 5.9, 4.9 and 10.4."""
+"""At CRF 16 where the codec has one. Measured at 1280x720 of the bundled phone clip restored by textovsr-lite: 0.06,
+0.04, 0.03, 2.8, 1.3 and 3.3; of detailed, noisy footage: 0.4, 0.4, 0.2, 5.9, 4.9 and 10.4."""
 
 _CRF_OF_TABLE = 16
 _CRF_STEPS_TO_HALF = 6
