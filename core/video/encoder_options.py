@@ -16,11 +16,14 @@ _X265_BLOCK = 64
 _X265_THREE_BLOCKS = 48
 """Up to this width, x265's macroblock trees write behind the memory that they own, which ends the process."""
 
+_SVT_FASTEST = {8: 9, 10: 7}
+"""The fastest preset of SVT-AV1 by bits: faster ones spoil pictures between key frames that show something new."""
+
 _AV1_SCALE = 63 / 51
 
 
 def software_options(
-    encoder: str, encode: EncodeConfig, size: tuple[int, int], hdr: HdrMetadata | None
+    encoder: str, encode: EncodeConfig, size: tuple[int, int], depth: int, hdr: HdrMetadata | None
 ) -> dict[str, str]:
     """Return the options of an encoder in software.
 
@@ -30,6 +33,7 @@ def software_options(
         encoder: FFmpeg's name.
         encode: quality and preset.
         size: width and height.
+        depth: 8 or 10 bits a sample.
         hdr: metadata to write into the stream.
     """
     preset = encode.preset or "medium"
@@ -52,7 +56,7 @@ def software_options(
         params += ["lossless=1"] if encode.crf == 0 else []
         params += _hdr_parameters(hdr, "mastering-display", "content-light", whole=False)
         quality = {"crf": str(max(1, round(encode.crf * _AV1_SCALE)))}
-        return {**quality, "preset": str(8 + min(faster, 4)), **_joined("svtav1-params", params)}
+        return {**quality, "preset": str(min(8 + faster, _SVT_FASTEST[depth])), **_joined("svtav1-params", params)}
     if encoder == "libaom-av1":
         return {"crf": str(round(encode.crf * _AV1_SCALE)), "cpu-used": str(6 + min(faster, 2))}
     if encoder == "prores_ks":

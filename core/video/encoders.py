@@ -181,7 +181,7 @@ def choose_encoder(path: Path, spec: VideoSpec, encode: EncodeConfig) -> Encoder
     else:
         pixel_format = f"yuv{codec.odd_sizes if odd else codec.subsampling}p" + ("10le" if depth == 10 else "")
     hdr = spec.hdr if spec.color.transfer in (PQ, HLG) else None
-    options = software_options(name, encode, (spec.width, spec.height), hdr)
+    options = software_options(name, encode, (spec.width, spec.height), depth, hdr)
     return Encoder(name, pixel_format, pixel_format, options)
 
 

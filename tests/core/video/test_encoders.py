@@ -17,6 +17,7 @@ from textovsr.core.video.color import BT709, BT2020, HLG, PQ, ColorTags
 from textovsr.core.video.encoders import VideoSpec, check_encoding, check_output, choose_encoder
 from textovsr.core.video.hdr import HdrMetadata
 from textovsr.core.video.probe import probe
+from textovsr.core.video.reader import VideoReader
 from textovsr.core.video.writer import VideoWriter
 from textovsr.tests.helpers.frames import decoded
 
@@ -87,6 +88,17 @@ def test_x265_stays_within_its_memory_on_narrow_pictures(tmp_path: Path) -> None
     """In a process of its own, since writing over other memory ends one."""
     subprocess.run([sys.executable, "-c", NARROW, str(tmp_path / "a.mp4")], check=True, timeout=120)
     assert probe(tmp_path / "a.mp4").frames == 8
+
+
+@pytest.mark.parametrize(("bits", "preset"), [(8, "medium"), (8, "ultrafast"), (10, "medium"), (10, "ultrafast")])
+def test_av1_keeps_pictures_that_all_differ(tmp_path: Path, bits: int, preset: str) -> None:
+    blocks = torch.rand(12, 1, 6, 8, generator=torch.Generator().manual_seed(0)).round()
+    images = blocks.repeat_interleave(32, 2).repeat_interleave(32, 3).expand(-1, 3, -1, -1)
+    stream = VideoSpec(256, 192, Fraction(1, 25), Fraction(25), Fraction(1), HD, bits)
+    write(tmp_path / "a.mkv", images, stream, EncodeConfig("av1", crf=6, preset=preset))
+    seen = torch.stack([frame.image for frame in VideoReader(tmp_path / "a.mkv")])
+    errors = (seen - images).square().mean(dim=(1, 2, 3))
+    assert errors.max() < 1e-4  # 40 dB
 
 
 def test_x264_keeps_away_from_avx512(monkeypatch: pytest.MonkeyPatch) -> None:
