@@ -1,6 +1,7 @@
 """The streams that travel beside the picture, copied where the container can hold them."""
 
 import io
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable
 from fractions import Fraction
@@ -13,6 +14,8 @@ from av.stream import Stream
 from .window import Window
 
 AnyPacket: TypeAlias = "av.Packet[Any]"
+
+_FINE = Fraction(1, 1_000_000)
 
 
 class Track(Protocol):
@@ -112,7 +115,13 @@ def packet_span(packet: AnyPacket) -> tuple[Fraction, Fraction] | None:
 
 
 def shift_packet(packet: AnyPacket, origin: Fraction) -> None:
-    """Move a packet so that ``origin`` becomes 0."""
+    """Move a packet so that ``origin`` becomes 0; to a microsecond, if its ticks are too coarse, as sound's in AVI."""
+    if (origin / packet.time_base).denominator != 1:
+        parts = math.ceil(packet.time_base / _FINE)
+        packet.pts = None if packet.pts is None else packet.pts * parts
+        packet.dts = None if packet.dts is None else packet.dts * parts
+        packet.duration = (packet.duration or 0) * parts
+        packet.time_base = packet.time_base / parts
     ticks = round(origin / packet.time_base)
     packet.pts = None if packet.pts is None else packet.pts - ticks
     packet.dts = None if packet.dts is None else packet.dts - ticks

@@ -90,7 +90,7 @@ def read(path: Path) -> Film:
             if packet.stream_index in places and packet.size:
                 kind, i = places[packet.stream_index]
                 film.packets[kind][i].append((packet.pts * packet.time_base, bytes(packet)))
-            elif packet.stream_index == streams.video[0].index:
+            elif packet.stream is streams.video[0]:  # also of the empty packet at the end, which has no index
                 film.frames += packet.decode()
         film.aspect = streams.video[0].sample_aspect_ratio or Fraction(1)
     film.times = [f.pts * f.time_base for f in film.frames]
