@@ -101,6 +101,9 @@ _CODECS = {
     "png": _Codec(("png",), (".mov",)),
 }
 
+_HIGHEST_RATE = {"libsvtav1": Fraction(240)}
+"""Frames a second that an encoder takes; a hint to it, times decide."""
+
 _HARDWARE = ("nvenc", "qsv", "amf", "videotoolbox")
 """Families of encoders in graphics cards and processors, in the order they are tried."""
 
@@ -205,7 +208,8 @@ def set_up(context: VideoCodecContext, encoder: Encoder, spec: VideoSpec) -> Non
     """Tell an encoder's context what it will be given."""
     os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 prints a page to stderr otherwise
     context.width, context.height, context.pix_fmt = spec.width, spec.height, encoder.stored_format
-    context.time_base, context.framerate = spec.time_base, spec.frame_rate
+    most = _HIGHEST_RATE.get(encoder.name, spec.frame_rate)
+    context.time_base, context.framerate = spec.time_base, min(spec.frame_rate, most)
     context.sample_aspect_ratio = spec.sample_aspect_ratio
     context.thread_type = "AUTO"  # PyAV asks for slices, which cost x264 both speed and quality
     if not encoder.pixel_format.startswith("rgb"):

@@ -197,6 +197,8 @@ class _Job:
         stream = output.add_stream_from_template(picture, opaque=True)
         if self.container in ("matroska", "webm"):
             stream.codec_context.framerate = average_rate(original)  # else readers take the unit of x264's times for it
+        if picture.sample_aspect_ratio:  # what the container of a segment says, its codec does not know
+            stream.codec_context.sample_aspect_ratio = picture.sample_aspect_ratio
         if picture.codec_context.name == "hevc" and self.container in ("mp4", "mov"):
             stream.codec_context.codec_tag = "hvc1"
         keep_labels(original, stream)

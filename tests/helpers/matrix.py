@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from itertools import pairwise
 
 import av
 import numpy as np
@@ -44,6 +45,7 @@ class Case:
         stored: samples of the result.
         trim: start and duration in seconds.
         scale: times larger.
+        segment: frames after which a new segment begins; 0 is one for all.
         tolerance: of a colour, of 255.
     """
 
@@ -63,6 +65,7 @@ class Case:
     stored: str = "yuv420p"
     trim: tuple[float, float | None] = (0.0, None)
     scale: int = 1
+    segment: int = 0
     tolerance: float = 4
 
     @property
@@ -84,6 +87,11 @@ class Case:
     def clock_starts_anywhere(self) -> bool:
         """Whether the times of the source mean something only beside each other."""
         return self.source.endswith((".ts", ".mpg"))
+
+    @property
+    def steady(self) -> bool:
+        """Whether each frame follows the one before at the rate that the header tells."""
+        return {(b - a) * self.base for a, b in pairwise(self.times)} == {1 / self.rate}
 
     @property
     def clip(self) -> Clip:

@@ -76,7 +76,11 @@ AXES: dict[str, tuple[Any, ...]] = {
     "result": tuple(RESULTS),
     "output": (".mp4", ".mkv", ".mov", ".webm"),
     "depth": (0, 8, 10),
+    "segments": ("whole", "in 2s"),
 }
+
+_PLAIN = ("", 0, 1, "at 0", "as shown", "whole")
+"""What a case's name leaves out."""
 
 _SELF_TAGGED = ("libx264", "libx265", "libsvtav1", "mpeg2video", "prores_ks")
 """Whose own bits tell matrix, primaries and transfer."""
@@ -144,7 +148,7 @@ def _case(at: Combination) -> Case:
     ticks = UNEVEN if at["rate"] == "uneven" else range(8)
     tags, look = _looks(at)
     return Case(
-        " ".join(str(at[axis]) for axis in AXES if at[axis] not in ("", 0, 1, "at 0", "as shown")),
+        " ".join(str(at[axis]) for axis in AXES if at[axis] not in _PLAIN),
         f"a{at['container']}",
         codec=at["codec"],
         pix_fmt=_pix_fmt(at),
@@ -158,6 +162,7 @@ def _case(at: Combination) -> Case:
         encode=EncodeConfig(at["result"], crf=1, bit_depth=at["depth"], preset="ultrafast"),
         stored=_stored(at),
         trim=TRIMS[at["trim"]],
+        segment=2 if at["segments"] == "in 2s" else 0,
         tolerance=6 if at["codec"] == "cinepak" else 4,
     )
 

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -88,6 +89,12 @@ def test_x265_stays_within_its_memory_on_narrow_pictures(tmp_path: Path) -> None
     """In a process of its own, since writing over other memory ends one."""
     subprocess.run([sys.executable, "-c", NARROW, str(tmp_path / "a.mp4")], check=True, timeout=120)
     assert probe(tmp_path / "a.mp4").frames == 8
+
+
+def test_av1_takes_slow_motion(tmp_path: Path) -> None:
+    stream = replace(spec(), time_base=Fraction(1, 480), frame_rate=Fraction(480))
+    write(tmp_path / "a.mp4", moving(4, 0), stream, EncodeConfig(codec="av1"))
+    assert [time for time, _ in decoded(tmp_path / "a.mp4")] == [Fraction(n, 480) for n in range(4)]
 
 
 @pytest.mark.parametrize(("bits", "preset"), [(8, "medium"), (8, "ultrafast"), (10, "medium"), (10, "ultrafast")])

@@ -39,7 +39,14 @@ def test_the_shape_of_pixels_is_kept(tmp_path: Path, codec: str, suffix: str, as
 
 
 @pytest.mark.parametrize(
-    ("codec", "segment", "suffix"), [("av1", "mp4", "mkv"), ("av1", "mp4", "webm"), ("ffv1", "mkv", "mkv")]
+    ("codec", "segment", "suffix"),
+    [
+        ("av1", "mp4", "mkv"),
+        ("av1", "mp4", "webm"),
+        ("ffv1", "mkv", "mkv"),
+        ("av1", "mkv", "mp4"),
+        ("prores", "mkv", "mov"),
+    ],
 )
 def test_joining_keeps_it(tmp_path: Path, codec: str, segment: str, suffix: str) -> None:
     picture, output = tmp_path / f"a.{segment}", tmp_path / f"b.{suffix}"
