@@ -109,7 +109,7 @@ SEGMENT_PIXELS = 120_000_000
 """Pixels of the result in a segment, within those limits."""
 
 QUEUE = 4
-"""Frames that may wait between two stages of the pipeline."""
+"""Frames that may wait between two stages of the pipeline; before restoration at least a window's."""
 
 SMALLEST_SIDE, LARGEST_SIDE = 16, 16384
 """Sides of a video that is taken, in pixels: the networks need the one, and no common encoder writes the other's."""

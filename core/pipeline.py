@@ -173,7 +173,7 @@ class _Run:
         begin = self.journal.pause()
         done = self.resumed
         with (
-            working_ahead(self._frames(), QUEUE, "textovsr-decode") as frames,
+            working_ahead(self._frames(), max(QUEUE, plan.length), "textovsr-decode") as frames,  # the next window
             Consumer(encoder.run, QUEUE, "textovsr-encode") as encoding,
         ):
             for item in restoration.run(frames, begin):
