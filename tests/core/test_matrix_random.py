@@ -1,4 +1,4 @@
-"""Any number of frames, of any size, at any times, in segments of any length: all come out, exactly when they should."""
+"""Any number of frames, of any size, at any times, in segments of any length: all come out, when they should."""
 
 from fractions import Fraction
 from pathlib import Path

@@ -151,7 +151,7 @@ def check_times(outcome: Outcome) -> None:
     wanted = [before.times[n] for n in numbers]
     if case.trim[0]:
         wanted = [time - span(outcome)[0] for time in wanted]
-    error, moved = rounding(case) / 2, Fraction(0)
+    error, moved = rounding(case) / (1 if case.trim[0] else 2), Fraction(0)  # the trim's beginning is rounded too
     if case.clock_starts_anywhere or (tick(case.output) and case.clip.sounds):  # sound before 0 moves all in mkv
         moved, error = after.times[0] - wanted[0], 2 * error
     assert len(after.times) == len(wanted) == outcome.result.frames

@@ -13,7 +13,7 @@ from .pictures import Look
 
 UNEVEN = (0, 1, 5, 6, 100, 1000, 1001, 1500, 1533, 9000)
 JPEG = Look(5, 5, 6, 2)
-LOOKS = {"709": HD, "601-625": PAL, "601-525": NTSC, "2020": UHD}
+LOOKS = {"709": HD, "601-625": PAL, "601-525": NTSC, "2020": UHD, "pq": Look(9, 9, 16)}
 PLANAR = ("yuv420p", "yuv422p", "yuv444p")
 DEEP = tuple(f"{name}10le" for name in PLANAR)
 SAMPLES = (*PLANAR, *DEEP, "yuv420p12le", "yuv444p12le", "gray", "gray10le", "rgb")
@@ -136,9 +136,9 @@ def possible(combination: Combination) -> bool:
     )
 
 
-def pair_cases() -> tuple[Case, ...]:
+def pair_cases(seed: int = 0) -> tuple[Case, ...]:
     """Cases in which every two values of two axes meet that can."""
-    return tuple(_case(combination) for combination in all_pairs(AXES, possible))
+    return tuple(_case(combination) for combination in all_pairs(AXES, possible, seed))
 
 
 def _case(at: Combination) -> Case:
@@ -202,8 +202,9 @@ def _more(at: Combination) -> dict[str, object]:
 
 
 def _stored(at: Combination) -> str:
-    """The samples of the result: 4:2:2 in ProRes, 4:4:4 in FFV1, else 4:2:0; as deep as asked for, or as the source."""
-    deep = at["depth"] == 10 or at["result"] == "prores" or (at["depth"] == 0 and at["samples"].endswith("le"))
+    """The samples of the result: 4:2:2 in ProRes, 4:4:4 in FFV1, else 4:2:0; as deep as asked for or as the source."""
+    follows = at["depth"] == 0 and (at["samples"].endswith("le") or at["look"] == "pq")
+    deep = at["depth"] == 10 or at["result"] == "prores" or follows
     layout = {"prores": "422", "ffv1": "444"}.get(at["result"], "420")
     if deep:
         return f"yuv{layout}p10le"
