@@ -11,7 +11,7 @@ from .matrix import HD, NTSC, PAL, UHD, Case
 from .pairs import Combination, all_pairs
 from .pictures import Look
 
-UNEVEN = (0, 1, 5, 6, 100, 1000, 1001, 1500, 1533, 9000)
+UNEVEN = (0, 1, 5, 6, 70, 100, 1000, 1001, 1500, 1533, 9000)
 JPEG = Look(5, 5, 6, 2)
 LOOKS = {"709": HD, "601-625": PAL, "601-525": NTSC, "2020": UHD, "pq": Look(9, 9, 16)}
 PLANAR = ("yuv420p", "yuv422p", "yuv444p")
