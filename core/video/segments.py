@@ -61,12 +61,20 @@ class Timeline:
         lead = max(lead, delay)
         return times[0] - lead + index * lead // delay
 
+    def last_decode_time(self, time: int) -> int:
+        """The decoding time of the last packet, of this presentation time.
+
+        Where the first ones do not lie early enough, the last one lies late, for decoding to take as long.
+        """
+        late = time - (self.times[0] - self.decode_time(0))
+        return max(self.decode_time(len(self.times) - 1), late)
+
     def last_duration(self, time: int) -> int:
         """Ticks to give the last packet, of this presentation time, so that decoding takes as long as presentation.
 
         With frames reordered that packet need not be the last frame to be shown; it may claim the time of those after.
         """
-        decoded = self.decode_time(len(self.times) - 1) - self.decode_time(0)
+        decoded = self.last_decode_time(time) - self.decode_time(0)
         return max(min(self.end - self.times[0] - decoded, self.end - time), 1)
 
     def shift(self, ticks: int) -> None:
@@ -103,6 +111,8 @@ def joined(segments: Sequence[Path], origin: Fraction = Fraction(0)) -> Iterator
             packet.dts = timeline.decode_time(index)
             index += 1
             last = index == len(timeline.times)
+            if last:
+                packet.dts = timeline.last_decode_time(packet.pts)
             packet.duration = timeline.last_duration(packet.pts) if last else timeline.duration(packet.pts)
             yield packet
 

@@ -36,7 +36,7 @@ FAULTS: dict[str, tuple[Callable[[Outcome], None], Callable[[Outcome], object]]]
     "frames in disorder": (check_numbers, lambda outcome: outcome.after.frames.insert(2, outcome.after.frames.pop())),
     "a tick late": (check_times, lambda outcome: shift(outcome.after.times, 3)),
     "all a tick late": (check_times, lambda outcome: [shift(outcome.after.times, n) for n in range(6)]),
-    "the last too short": (check_times, lambda outcome: setattr(outcome.after, "last", (0, Fraction(0)))),
+    "the last too short": (check_times, lambda outcome: setattr(outcome.after, "last", (outcome.after.times[-1], 0))),
     "a byte of sound": (check_sounds, lambda outcome: outcome.after.packets["audio"][0].reverse()),
     "sound without picture": (check_sounds, lambda outcome: shift(outcome.after.times, 0, 12)),
     "another colour": (check_colours, lambda outcome: outcome.after.frames.append(other_matrix(outcome))),

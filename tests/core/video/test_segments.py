@@ -213,3 +213,12 @@ def test_the_result_is_on_the_disk_before_it_has_its_name(tmp_path: Path, monkey
     monkeypatch.setattr(os, "replace", lambda *names: (events.append("name"), replace(*names)))
     mux(paths, paths[0], tmp_path / "a.mp4")
     assert events == ["file", "name", "folder"]
+
+
+def test_decoding_takes_as_long_as_presentation_where_frames_are_far_apart() -> None:
+    """The first frame comes so early that decoding cannot begin long before it; so it ends late."""
+    timeline = Timeline(array("q", [200, 9200, 9210, 14200, 14530, 89_200]), delay=1, end=89_600)
+    begin, end = timeline.decode_time(0), timeline.last_decode_time(89_200)
+    assert begin == 0
+    assert timeline.decode_time(4) < end <= 89_200
+    assert end + timeline.last_duration(89_200) - begin == 89_400
