@@ -27,7 +27,7 @@ from .planes import (
     upsample_chroma,
     write_rows,
 )
-from .pool import FramePool
+from .pool import TensorPool
 
 logger = logging.getLogger(__name__)
 
@@ -148,7 +148,7 @@ class _Quantisation:
         return _Quantisation(16.0 * step, 219.0 * step, 128.0 * step, 224.0 * step)
 
 
-def to_rgb(frame: av.VideoFrame, tags: ColorTags, pool: FramePool | None = None) -> Tensor:
+def to_rgb(frame: av.VideoFrame, tags: ColorTags, pool: TensorPool | None = None) -> Tensor:
     """Convert a decoded frame to RGB with the matrix and range of ``tags``; alpha is dropped.
 
     Subsampled chroma is interpolated with a Catmull-Rom kernel at its true position.
@@ -164,20 +164,22 @@ def to_rgb(frame: av.VideoFrame, tags: ColorTags, pool: FramePool | None = None)
     layout = pixel_layout(frame.format.name)
     full = tags.full_range or frame.format.name.startswith("yuvj")
     planes = open_planes(frame, layout, 2 if full else 1)
-    rgb = (pool or FramePool()).take((3, frame.height, frame.width))
+    pool = pool or TensorPool()
+    rgb = pool.take(3, frame.height, frame.width)
     for rows in strips(frame.height, frame.width, 1 << layout.shift_y):
         out = rgb[:, rows]
         if layout.kind == "rgb":
             for channel, plane in zip(out, planes, strict=True):
-                torch.mul(read_rows(plane, rows), 1 / (2**layout.bits - 1), out=channel)
+                torch.mul(read_rows(plane, rows, pool), 1 / (2**layout.bits - 1), out=channel)
             continue
         q = _Quantisation.of(layout.bits, full)
-        luma = read_rows(planes[0], rows).sub_(q.luma_offset).div_(q.luma_scale)
+        luma = read_rows(planes[0], rows, pool).sub_(q.luma_offset).mul_(1 / q.luma_scale)
         if layout.kind == "gray":
             out.copy_(luma.clamp_(0, 1).expand(3, -1, -1))
             continue
-        chroma = read_chroma(planes[1:], layout, rows).sub_(q.chroma_offset)
-        chroma = upsample_chroma(chroma, layout, (luma.shape[0], luma.shape[1]), centred=tags.centred_chroma)
+        chroma = read_chroma(planes[1:], layout, rows, pool).sub_(q.chroma_offset)
+        size = (luma.shape[0], luma.shape[1])
+        chroma = upsample_chroma(chroma, layout, size, pool, centred=tags.centred_chroma)
         _mix(out, luma, chroma, np.linalg.inv(yuv_matrix(tags.matrix))[:, 1:] / q.chroma_scale)
         out.clamp_(0, 1)
     return rgb
@@ -192,7 +194,7 @@ def _mix(out: Tensor, luma: Tensor, chroma: Tensor, matrix: NDArray[np.floating[
             channel.add_(other, alpha=weight)
 
 
-def from_rgb(image: Tensor, pix_fmt: str, tags: ColorTags) -> av.VideoFrame:
+def from_rgb(image: Tensor, pix_fmt: str, tags: ColorTags, pool: TensorPool | None = None) -> av.VideoFrame:
     """Convert an RGB picture to a planar YUV frame that carries ``tags``.
 
     Args:
@@ -200,6 +202,7 @@ def from_rgb(image: Tensor, pix_fmt: str, tags: ColorTags) -> av.VideoFrame:
         pix_fmt: ``yuv420p``, ``yuv422p``, ``yuv444p`` and their ``10le``, ``12le``, ``16le`` forms; ``rgb24`` and
             ``rgb48be``.
         tags: matrix and range to use; RGB tags become BT.709. RGB formats have neither.
+        pool: where memory to compute in comes from.
 
     Raises:
         ShapeError: ``image`` is not (3,H,W).
@@ -214,18 +217,19 @@ def from_rgb(image: Tensor, pix_fmt: str, tags: ColorTags) -> av.VideoFrame:
     layout = pixel_layout(pix_fmt)
     q = _Quantisation.of(layout.bits, tags.full_range)
     scales = np.array([q.luma_scale, q.chroma_scale, q.chroma_scale])
-    offsets = (q.luma_offset, q.chroma_offset, q.chroma_offset)
     matrix = yuv_matrix(tags.matrix) * scales[:, None]
     luma, *chroma = (samples(frame, index, layout.bits) for index in range(3))
-    writer = ChromaWriter(chroma, layout)
+    pool = pool or TensorPool()
+    writer = ChromaWriter(chroma, layout, q.chroma_offset, pool)
     rgb = image.detach().cpu()
     for rows in strips(height, width):
-        piece = rgb[:, rows].float().clamp(0, 1)
-        yuv = torch.empty_like(piece)
-        for out, weights, offset in zip(yuv, matrix, offsets, strict=True):
+        shape = (3, rows.stop - rows.start, width)
+        piece = torch.clamp(rgb[:, rows].float(), 0, 1, out=pool.take(*shape))
+        yuv = pool.take(*shape)
+        for out, weights in zip(yuv, matrix, strict=True):
             torch.mul(piece[0], float(weights[0]), out=out)
-            out.add_(piece[1], alpha=float(weights[1])).add_(piece[2], alpha=float(weights[2])).add_(offset)
-        write_rows(luma, rows, yuv[0], layout.bits)
+            out.add_(piece[1], alpha=float(weights[1])).add_(piece[2], alpha=float(weights[2]))
+        write_rows(luma, rows, yuv[0], q.luma_offset, layout.bits)
         writer.add(yuv[1:], last=rows.stop == height)
     tag_frame(frame, tags)
     return frame

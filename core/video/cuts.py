@@ -91,9 +91,10 @@ class _Sketch:
 
 def _sketch(image: Tensor) -> _Sketch:
     step = max(1, min(image.shape[-2] // (_HEIGHT * _SAMPLES), image.shape[-1] // (_WIDTH * _SAMPLES)))
-    small = F.adaptive_avg_pool2d(image[None, :, ::step, ::step].float(), (_HEIGHT, _WIDTH))[0].cpu()
-    luma = 0.299 * small[0] + 0.587 * small[1] + 0.114 * small[2]
-    plane = luma - luma.mean()
+    red, green, blue = image[:, ::step, ::step].float().contiguous()
+    luma = (red * 0.299).add_(green, alpha=0.587).add_(blue, alpha=0.114)
+    plane = F.adaptive_avg_pool2d(luma[None], (_HEIGHT, _WIDTH))[0].cpu()
+    plane = plane - plane.mean()
     plane = plane / (plane.square().mean().sqrt() + _LEAST_CONTRAST)
     return _Sketch(plane, _by_block(plane.abs()))
 

@@ -1,4 +1,7 @@
-"""Memory for frames, used again: the system's clearing of fresh pages costs as much as converting a frame."""
+"""Memory for frames and what is computed on the way to them, used again.
+
+The system's clearing of fresh pages costs as much as the computing.
+"""
 
 import sys
 
@@ -18,27 +21,27 @@ def _references_of_a_free_one() -> int:
 _UNUSED = _references_of_a_free_one()
 
 
-class FramePool:
-    """Hands out tensors of one shape; the memory of one that nobody refers to any more is handed out again.
+class TensorPool:
+    """Hands out tensors; the memory of one that nobody refers to any more is handed out again. For one thread.
 
     A tensor made of a NumPy array holds a reference to it for as long as the tensor, or any view of it, lives. So a
     buffer's reference count tells whether it is free, whoever was given a view of it.
 
     Args:
-        most: buffers kept. With all of them in use, tensors get memory of their own.
+        most: buffers kept of each shape. With all of them in use, tensors get memory of their own.
     """
 
     def __init__(self, most: int = 32) -> None:
         self._most = most
-        self._buffers: list[np.ndarray] = []
+        self._buffers: dict[tuple[int, ...], list[np.ndarray]] = {}
 
-    def take(self, shape: tuple[int, ...]) -> Tensor:
+    def take(self, *shape: int) -> Tensor:
         """Return an uninitialised float32 tensor."""
-        self._buffers = [buffer for buffer in self._buffers if buffer.shape == shape]
-        for buffer in self._buffers:
+        buffers = self._buffers.setdefault(shape, [])
+        for buffer in buffers:
             if sys.getrefcount(buffer) == _UNUSED:
                 return torch.from_numpy(buffer)
         fresh = np.empty(shape, np.float32)
-        if len(self._buffers) < self._most:
-            self._buffers.append(fresh)
+        if len(buffers) < self._most:
+            buffers.append(fresh)
         return torch.from_numpy(fresh)

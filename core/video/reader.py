@@ -20,7 +20,7 @@ from .decode import Damage, Decoder, decode
 from .deinterlace import Deinterlacer, plan_deinterlacing
 from .extent import missing_at_end, more_than_told
 from .planes import pixel_layout
-from .pool import FramePool
+from .pool import TensorPool
 from .probe import VideoInfo, probe
 from .report import GAP, MISSING, NO_TIME, RESIZED, Ledger, Loss, Place, ReadReport
 from .scan import Scan, scan
@@ -186,7 +186,7 @@ class _Pass:
         self._gap_from: int | None = None
         self._until = info.start_ticks
         self._packets: int | None = None
-        self._pool = FramePool()
+        self._pool = TensorPool()
 
     def timed(self, seek_to: int | None) -> Iterator[Picture]:
         """Decode from a key frame at or before ``seek_to``, and give every picture its time."""

@@ -16,6 +16,7 @@ from .color import HLG, PQ, from_rgb
 from .encoder_options import carries_hdr
 from .encoders import CONTAINERS, Encoder, VideoSpec, choose_encoder, mp4_options, open_context, set_up, stored_color
 from .matroska import store_aspect
+from .pool import TensorPool
 from .source import silence_ffmpeg
 
 logger = logging.getLogger(__name__)
@@ -52,6 +53,7 @@ class VideoWriter:
         self._last_pts: int | None = None
         self._durations: dict[int | None, int] = {}
         self._frames = 0
+        self._pool = TensorPool()
         suffix = self.path.suffix.lower()
         self._take_notes()
         options = mp4_options(spec.time_base) if suffix in (".mp4", ".mov") else {}
@@ -111,7 +113,7 @@ class VideoWriter:
         if self._last_pts is not None and pts <= self._last_pts:
             raise SettingError(f"Expected a pts after {self._last_pts}, got {pts}; write frames in order.")
         self._last_pts = pts
-        frame = from_rgb(image, self._encoder.pixel_format, self.color)
+        frame = from_rgb(image, self._encoder.pixel_format, self.color, self._pool)
         if self._encoder.stored_format != self._encoder.pixel_format:
             frame = frame.reformat(format=self._encoder.stored_format)
         frame.pts, frame.time_base = pts, self.spec.time_base

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from textovsr.core.errors import ShapeError
 from textovsr.core.video.color import BT709, SMPTE170M, ColorTags, from_rgb, read_tags, to_rgb, yuv_matrix
+from textovsr.core.video.pool import TensorPool
 
 MATRICES = [0, 1, 4, 5, 6, 7, 8, 9]
 
@@ -38,6 +39,22 @@ def test_444_survives_the_round_trip(pix_fmt: str, full_range: bool, matrix: int
     again = from_rgb(to_rgb(first, tags.for_encoding()), pix_fmt, tags)
     for a, b in zip(planes(first), planes(again), strict=True):
         assert np.abs(a.astype(int) - b.astype(int)).max() <= 1
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    pix_fmt=st.sampled_from(["yuv420p", "yuv422p10le", "yuv444p"]),
+    sizes=st.lists(st.tuples(st.integers(1, 40), st.integers(1, 40)), min_size=2, max_size=4),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_memory_used_again_changes_no_picture(pix_fmt: str, sizes: list[tuple[int, int]], seed: int) -> None:
+    tags, pool, generator = ColorTags(BT709, 1, 1, False), TensorPool(), torch.Generator().manual_seed(seed)
+    for height, width in sizes:
+        image = torch.rand(3, height, width, generator=generator)
+        frame = from_rgb(image, pix_fmt, tags, pool)
+        for found, expected in zip(planes(frame), planes(from_rgb(image, pix_fmt, tags)), strict=True):
+            np.testing.assert_array_equal(found, expected)
+        assert torch.equal(to_rgb(frame, tags, pool), to_rgb(frame, tags))
 
 
 @pytest.mark.parametrize(
