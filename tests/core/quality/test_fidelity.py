@@ -1,0 +1,34 @@
+import math
+
+import pytest
+import torch
+
+from textovsr.core.errors import ShapeError
+from textovsr.core.quality.fidelity import luma, psnr_y, ssim_y
+
+
+def clip() -> torch.Tensor:
+    return torch.rand(2, 3, 24, 32, generator=torch.Generator().manual_seed(0)) * 0.8
+
+
+def test_luma_is_in_studio_range() -> None:
+    ends = torch.stack([torch.zeros(3, 1, 1), torch.ones(3, 1, 1)])
+    assert luma(ends).flatten().tolist() == pytest.approx([16 / 255, 235 / 255])
+
+
+def test_psnr_of_a_known_error() -> None:
+    # A grey step of .1 is one of .1 * 219/255 in luma.
+    assert psnr_y(clip() + 0.1, clip()) == pytest.approx(-20 * math.log10(0.1 * 219 / 255), abs=1e-4)
+    assert psnr_y(clip(), clip()) == math.inf
+
+
+def test_ssim_is_one_for_equals_and_falls_with_noise() -> None:
+    noise = torch.randn(clip().shape, generator=torch.Generator().manual_seed(1))
+    assert ssim_y(clip(), clip()) == pytest.approx(1)
+    little, much = (ssim_y(clip() + noise * sigma, clip()) for sigma in (0.02, 0.1))
+    assert 1 > little > 0.95 > much
+
+
+def test_sizes_have_to_be_equal() -> None:
+    with pytest.raises(ShapeError, match="two clips of one size"):
+        psnr_y(clip(), clip()[:1])
