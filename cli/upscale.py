@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, get_args
 from ..core.config import (
     CUT_THRESHOLD,
     DEVICE,
+    FIDELITY,
     LOOK_AHEAD,
     ColorFix,
     Deinterlace,
@@ -61,6 +62,12 @@ def _add_guidance(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("guidance; a text is plain or WebVTT, and @FILE reads it from a file")
     group.add_argument(
         "--weights", metavar="NAME", help=f"see `textovsr weights`; or a file (default {SHIPPED[0].name})"
+    )
+    group.add_argument(
+        "--fidelity",
+        type=float,
+        metavar="SHARE",
+        help=f"1: invent nothing; towards 0: crisper, for weights with two ends (default {FIDELITY:g})",
     )
     group.add_argument("--caption", type=_text, metavar="TEXT", help="what is to be seen")
     group.add_argument(
@@ -121,7 +128,8 @@ def run(options: argparse.Namespace) -> Outcome:
     from ..core.restorers.loading import load_restorer
 
     device = pick_device(options.device)
-    restorer = load_restorer(weights, given(RecurrentConfig, options), device, memory_budget(device))
+    fidelity = getattr(options, "fidelity", FIDELITY)
+    restorer = load_restorer(weights, given(RecurrentConfig, options), device, memory_budget(device), fidelity)
     job = given(Job, options, result=given(ResultConfig, options), encode=given(EncodeConfig, options))
     source = given(Source, options, path=options.input)
     progress = ProgressLine(sys.stderr, silent=options.quiet)

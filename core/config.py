@@ -84,6 +84,10 @@ class RecurrentConfig:
     fade: int = FADE
 
 
+FIDELITY = 1.0
+"""Between the two ends of the weights: 1 is the most faithful, 0 the most detailed."""
+
+
 @dataclass(frozen=True)
 class ResultConfig:
     """What is made of the network's four times larger frames.

@@ -10,6 +10,9 @@ from ..core.errors import DamagedWeightsError, WeightsNotFoundError
 SUFFIXES = (".safetensors", ".pth", ".pt", ".ckpt")
 """What a weights file may end in."""
 
+DETAIL = "-detail"
+"""What the name of a detail end's file adds to that of the fidelity end's; see ``dial``."""
+
 FOLDER = Path(__file__).parent / "weights"
 
 
@@ -23,6 +26,7 @@ class Shipped:
         sha256: of the file.
         licence: SPDX identifier.
         purpose: one sentence on when to choose it.
+        detail_sha256: of its detail end, the file at ``detail_end``; empty if it has none.
     """
 
     name: str
@@ -30,6 +34,7 @@ class Shipped:
     sha256: str
     licence: str
     purpose: str
+    detail_sha256: str = ""
 
 
 SHIPPED = (
@@ -43,16 +48,34 @@ SHIPPED = (
 )
 """The first one is the default."""
 
+DEGRADATION = Shipped(
+    name="degradation",
+    file="degradation.safetensors",
+    sha256="",
+    licence="Apache-2.0",
+    purpose="Tells how a video was spoilt; upscales nothing.",
+)
+"""None of ``SHIPPED``: nobody chooses it."""
+
 
 def list_weights(folders: Sequence[Path]) -> list[str]:
-    """Names to choose from: the shipped ones first, then the files in ``folders``, relative to them."""
-    files = {
-        path.relative_to(folder).as_posix()
+    """Names to choose from: the shipped ones first, then the files in ``folders``, relative to them.
+
+    Detail ends are none of their own.
+    """
+    found = {
+        path: path.relative_to(folder).as_posix()
         for folder in folders
         for path in folder.rglob("*")
         if path.suffix in SUFFIXES and path.is_file()
     }
-    return [shipped.name for shipped in SHIPPED] + sorted(files)
+    ends = {detail_end(path) for path in found}
+    return [shipped.name for shipped in SHIPPED] + sorted({name for path, name in found.items() if path not in ends})
+
+
+def detail_end(path: Path) -> Path:
+    """Where the detail end of a weights file is, if it has one: beside it."""
+    return path.with_stem(path.stem + DETAIL)
 
 
 def find_weights(name: str, folders: Sequence[Path]) -> Path:
@@ -76,11 +99,26 @@ def find_weights(name: str, folders: Sequence[Path]) -> Path:
     )
 
 
+def find_shipped(shipped: Shipped) -> Path:
+    """The file of a shipped entry.
+
+    Raises:
+        DamagedWeightsError: it is not the one that was shipped.
+    """
+    return _verified(shipped)
+
+
 def _verified(shipped: Shipped) -> Path:
     path = FOLDER / shipped.file
-    if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != shipped.sha256:
+    _check(path, shipped.sha256)
+    if shipped.detail_sha256:
+        _check(detail_end(path), shipped.detail_sha256)
+    return path
+
+
+def _check(path: Path, sha256: str) -> None:
+    if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != sha256:
         raise DamagedWeightsError(
-            f"Expected the shipped weights {shipped.file} with SHA-256 {shipped.sha256[:12]}..., got "
+            f"Expected the shipped weights {path.name} with SHA-256 {sha256[:12]}..., got "
             f"{'another file' if path.is_file() else 'none'} at {path}; install the pack again."
         )
-    return path

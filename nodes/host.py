@@ -19,13 +19,13 @@ import torch
 from comfy_api.latest import ComfyAPISync, io
 from torch import Tensor
 
-from ..core.config import RecurrentConfig
+from ..core.config import FIDELITY, RecurrentConfig
 from ..core.errors import SettingError
 from ..core.job import Progress, Restored, Workplace
 from ..core.restorer import Restorer
 from ..core.restorers.loading import make_restorer
-from ..models.catalog import SUFFIXES, find_weights, list_weights
-from ..models.registry import load_network
+from ..models.catalog import SUFFIXES, detail_end, find_weights, list_weights
+from ..models.dial import load_dialled
 
 log = logging.getLogger(__name__)
 
@@ -109,10 +109,11 @@ def workflow_tags(hidden: Any) -> dict[str, str]:
     return {key: json.dumps(value) for key, value in tags.items() if value is not None}
 
 
-def loaded_restorer(name: str, config: RecurrentConfig) -> Restorer:
+def loaded_restorer(name: str, config: RecurrentConfig, fidelity: float = FIDELITY) -> Restorer:
     """A restorer with its weights loaded under ComfyUI's memory management, ready to run."""
     path = find_weights(name, _weights_folders())
-    patcher = _patcher(path, path.stat().st_mtime_ns)
+    changed = [end.stat().st_mtime_ns for end in (path, detail_end(path)) if end.is_file()]
+    patcher = _patcher(path, fidelity, tuple(changed))
     comfy.model_management.load_models_gpu([patcher], force_full_load=True)
     device = patcher.load_device
     memory = int(comfy.model_management.get_free_memory(device) * _MEMORY_SHARE)
@@ -177,10 +178,10 @@ def _allowed_folders() -> list[str]:
 
 
 @lru_cache(maxsize=2)
-def _patcher(path: Path, changed: int) -> comfy.model_patcher.ModelPatcher:
+def _patcher(path: Path, fidelity: float, changed: tuple[int, ...]) -> comfy.model_patcher.ModelPatcher:
     """The network under the host's management; kept, so that the host can keep it loaded between runs."""
     device = comfy.model_management.get_torch_device()
-    network = load_network(path)
+    network = load_dialled(path, fidelity)
     if device.type == "cuda":
         network = network.half()
     return comfy.model_patcher.ModelPatcher(network, device, torch.device("cpu"))

@@ -7,6 +7,7 @@ from comfy_api.latest import Input, io
 
 from ..core.config import (
     CUT_THRESHOLD,
+    FIDELITY,
     LOOK_AHEAD,
     SUFFIX,
     ColorFix,
@@ -64,7 +65,7 @@ class TextOVSRUpscale(io.ComfyNode):
     def execute(cls, video: Input.Video | torch.Tensor, weights: str, **settings: Any) -> io.NodeOutput:
         """Run the pipeline into a temporary file, or over the batch."""
         config, job = _read(settings)
-        restorer = loaded_restorer(weights, config)
+        restorer = loaded_restorer(weights, config, settings.get("fidelity", FIDELITY))
         report = progress_reporter(cls)
         if isinstance(video, torch.Tensor):
             return io.NodeOutput(restore_images(video, restorer, job, report, check_cancelled))
@@ -208,6 +209,17 @@ def _newer() -> list[io.Input]:
             optional=True,
             tooltip="How much of the picture must be new at a cut; nothing is carried from one shot to the next. Raise "
             "it if cuts are found where there are none; 1 finds none.",
+        ),
+        io.Float.Input(
+            "fidelity",
+            default=FIDELITY,
+            min=0.0,
+            max=1.0,
+            step=0.05,
+            optional=True,
+            display_mode=io.NumberDisplay.slider,
+            tooltip="For weights with two ends, NAME and NAME-detail beside it: 1 invents nothing, towards 0 edges and "
+            "textures become crisper. The weights that ship have one end so far; with them it stays at 1.",
         ),
     ]
 

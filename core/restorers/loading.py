@@ -4,9 +4,9 @@ from pathlib import Path
 
 import torch
 
-from ...models.registry import load_network
+from ...models.dial import load_dialled
 from ...models.text_ovsr import TextOVSR
-from ..config import RecurrentConfig
+from ..config import FIDELITY, RecurrentConfig
 from ..errors import SettingError
 from ..restorer import Restorer
 from .text_ovsr import TextOVSRRestorer
@@ -30,6 +30,8 @@ def make_restorer(network: torch.nn.Module, config: RecurrentConfig, device: tor
     return TextOVSRRestorer(network, config, device, memory, dtype)
 
 
-def load_restorer(path: Path, config: RecurrentConfig, device: torch.device, memory: int) -> Restorer:
-    """Load weights from a file and make their restorer; see ``load_network`` and ``make_restorer``."""
-    return make_restorer(load_network(path), config, device, memory)
+def load_restorer(
+    path: Path, config: RecurrentConfig, device: torch.device, memory: int, fidelity: float = FIDELITY
+) -> Restorer:
+    """Load weights from a file and make their restorer; see ``load_dialled`` and ``make_restorer``."""
+    return make_restorer(load_dialled(path, fidelity), config, device, memory)
