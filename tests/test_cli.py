@@ -18,7 +18,7 @@ from textovsr import cli
 from textovsr.cli.weights import WEIGHTS_FOLDERS
 from textovsr.models.catalog import SHIPPED
 from textovsr.tests.helpers.cli import command, environ, make_video
-from textovsr.tests.helpers.networks import save_tiny
+from textovsr.tests.helpers.networks import add_detail_end, save_tiny
 from textovsr.tests.helpers.threads import one_thread as one_thread
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -148,6 +148,18 @@ def test_texts_steer_the_result(run: Run, video: Path, tmp_path: Path, weights: 
     run("upscale", video, "plain.mkv", *exact)
     run("upscale", video, "texts.mkv", *exact, "--caption", "@texts.vtt")
     assert not np.array_equal(read(tmp_path / "plain.mkv")[0][4], read(tmp_path / "texts.mkv")[0][4])
+
+
+def test_the_dial_goes_to_the_other_end(run: Run, video: Path, tmp_path: Path, weights: Path) -> None:
+    exact = ("--weights", weights, "--codec", "ffv1", "--fidelity")
+    alone = run("upscale", video, "alone.mkv", *exact, 0.5)
+    assert (alone.returncode, "set the fidelity to 1" in alone.stderr) == (1, True)
+    add_detail_end(weights)
+    for share in (0, 0.5, 1):
+        assert run("upscale", video, f"{share}.mkv", *exact, share).returncode == 0
+    pictures = [read(tmp_path / f"{share}.mkv")[0][0] for share in (0, 0.5, 1)]
+    assert not np.array_equal(pictures[0], pictures[1])
+    assert not np.array_equal(pictures[1], pictures[2])
 
 
 def test_an_output_that_exists_is_left_alone_before_any_work(run: Run, video: Path, tmp_path: Path) -> None:

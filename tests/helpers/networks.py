@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 
+from textovsr.models.catalog import detail_end
 from textovsr.models.clip_text import ClipTextConfig
 from textovsr.models.registry import save_weights
 from textovsr.models.text_ovsr import TextOVSR, TextOVSRConfig
@@ -33,3 +34,8 @@ def save_tiny(path: Path) -> Path:
     """A checkpoint of such a network; returns its path."""
     save_weights(tiny_network().state_dict(), path, {"licence": "none"})
     return path
+
+
+def add_detail_end(path: Path) -> None:
+    """Put other random weights beside a tiny checkpoint, as the dial's other end."""
+    save_weights(tiny_network(seed=5).state_dict(), detail_end(path), {})

@@ -11,7 +11,7 @@ import av
 import numpy as np
 import pytest
 
-from textovsr.tests.helpers.networks import save_tiny
+from textovsr.tests.helpers.networks import add_detail_end, save_tiny
 from textovsr.tools.comfy_client import ComfyClient, Event, PromptRejectedError, PromptResult, node_progress
 from textovsr.tools.comfy_server import ComfyServer
 
@@ -268,6 +268,23 @@ def test_truncated_weights_are_named(
     assert result.error is not None
     assert "cut.safetensors" in result.error["exception_message"]
     assert "download it again" in result.error["exception_message"]
+
+
+def test_the_dial_goes_to_the_other_end(
+    clip: Path,
+    tiny: str,
+    server: ComfyServer,
+    client: ComfyClient,
+    put_input: Callable[[Path], str],
+    run_prompt: Callable[..., PromptResult],
+) -> None:
+    name, weights = put_input(clip), save_tiny(server.base / "models" / "textovsr" / f"dial-{tiny}")
+    alone = client.run(journey(name, weights.name, fidelity=0.0))
+    assert alone.error is not None
+    assert "set the fidelity to 1" in alone.error["exception_message"]
+    add_detail_end(weights)
+    ends = [saved(server, run_prompt(journey(name, weights.name, fidelity=share))) for share in (0.0, 1.0)]
+    assert packets(ends[0], "video") != packets(ends[1], "video")
 
 
 def test_the_host_can_free_the_network(
