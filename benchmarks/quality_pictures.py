@@ -12,7 +12,7 @@ SIDE, ZOOM = 96, 2
 
 CROPS = {
     "vtest": {"text": (190, 138), "faces": (248, 112), "texture": (62, 118), "edges": (384, 0)},
-    "bikes": {"texture": (70, 0), "edges": (80, 60), "fine lines": (176, 128), "smooth": (284, 64)},
+    "bikes": {"texture": (70, 0), "edges": (80, 60), "wheel": (176, 128), "cars": (284, 64)},
 }
 """Left and top of each crop."""
 
@@ -30,14 +30,14 @@ Results = Mapping[str, Tensor]
 
 
 def crops(clip: str, results: Results, index: int) -> Image.Image:
-    """One row a crop, one column a result: frame ``index``, or the last one that a result has."""
+    """One row a crop, one column a result: frame ``index``, which every result has."""
     places = CROPS[clip]
     cell = SIDE * ZOOM
     sheet = Image.new("RGB", (len(results) * (cell + 4), len(places) * (cell + 4) + _LABEL))
     draw = ImageDraw.Draw(sheet)
     for column, (name, frames) in enumerate(results.items()):
         draw.text((column * (cell + 4) + 2, 2), name, fill=_INK)
-        frame = frames[min(index, len(frames) - 1)]
+        frame = frames[index]
         for row, (label, (left, top)) in enumerate(places.items()):
             at = (column * (cell + 4), row * (cell + 4) + _LABEL)
             crop = _image(frame[:, top : top + SIDE, left : left + SIDE])
@@ -51,22 +51,24 @@ def profiles(clip: str, results: Results) -> Image.Image:
     """One strip a result: the same row of every frame, time going down; what stands still makes vertical lines."""
     row, left = PROFILES[clip]
     strips = {name: frames[:, :, row, left : left + PROFILE_WIDTH] for name, frames in results.items()}
-    height = max(len(strip) for strip in strips.values()) * ROWS
-    sheet = Image.new("RGB", (2 * PROFILE_WIDTH, len(strips) * (height + _LABEL)))
+    heights = [len(strip) * ROWS + _LABEL for strip in strips.values()]
+    sheet = Image.new("RGB", (2 * PROFILE_WIDTH, sum(heights)))
     draw = ImageDraw.Draw(sheet)
-    for number, (name, strip) in enumerate(strips.items()):
-        top = number * (height + _LABEL)
+    top = 0
+    for (name, strip), height in zip(strips.items(), heights, strict=True):
         draw.text((2, top + 2), name, fill=_INK)
         image = _image(strip.transpose(0, 1))  # (T,C,W) -> (C,T,W)
-        image = image.resize((2 * PROFILE_WIDTH, len(strip) * ROWS), Image.Resampling.NEAREST)
+        image = image.resize((2 * PROFILE_WIDTH, height - _LABEL), Image.Resampling.NEAREST)
         sheet.paste(image, (0, top + _LABEL))
+        top += height
     return sheet
 
 
 def save(clip: str, kind: str, results: Results, folder: Path) -> None:
-    """Write both pictures of a clip."""
+    """Write both pictures of a clip; the crops are of the middle frame, or the last one that all results have."""
     folder.mkdir(parents=True, exist_ok=True)
-    index = max(len(frames) for frames in results.values()) // 2
+    lengths = [len(frames) for frames in results.values()]
+    index = min(max(lengths) // 2, min(lengths) - 1)
     crops(clip, results, index).save(folder / f"{clip}_{kind}_crops.png")
     profiles(clip, results).save(folder / f"{clip}_{kind}_profiles.png")
 

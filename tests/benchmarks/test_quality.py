@@ -8,6 +8,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 FOLDER = Path(__file__).parents[2] / "benchmarks"
@@ -83,3 +84,28 @@ def test_texts_of_the_validation_clips(text: ModuleType) -> None:
     assert text.right_text("bikes", "bicubic") == text.CLEAN
     assert text.opposite_text(text.CLEAN) == text.WORST
     assert text.opposite_text("heavy noise") == "light noise"
+
+
+def test_every_place_on_the_dial_is_a_method(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.syspath_prepend(str(FOLDER))
+    methods = importlib.import_module("quality_methods")
+    (tmp_path / "mine.safetensors").touch()
+    (tmp_path / "mine-detail.safetensors").touch()
+    (tmp_path / "plain.safetensors").touch()
+    weights = [tmp_path / "mine.safetensors", tmp_path / "plain.safetensors"]
+    names = [method.name for method in methods.list_methods(weights, [1.0, 0.5])]
+    assert {"bicubic", "mine fidelity 1", "mine fidelity 0.5", "plain"} < set(names)
+    assert [name for name in names if name.startswith("textovsr-lite")]
+
+
+def test_crops_show_one_moment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A result that has fewer frames decides which one is shown of all."""
+    monkeypatch.syspath_prepend(str(FOLDER))
+    pictures = importlib.import_module("quality_pictures")
+    long = torch.arange(8, dtype=torch.uint8).view(8, 1, 1, 1).expand(8, 3, 256, 512) * 20
+    pictures.save("bikes", "degraded", {"a": long, "b": long[:3]}, tmp_path)
+    with Image.open(tmp_path / "bikes_degraded_crops.png") as sheet:
+        inside = pictures.SIDE * pictures.ZOOM - 10
+        assert sheet.getpixel((inside, inside)) == sheet.getpixel((2 * inside, inside)) == (40, 40, 40)
+    with Image.open(tmp_path / "bikes_degraded_profiles.png") as sheet:
+        assert sheet.height == (8 + 3) * pictures.ROWS + 2 * 16
