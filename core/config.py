@@ -106,6 +106,9 @@ class ResultConfig:
 CUT_THRESHOLD = 0.3
 """Share of the picture that is new at a cut, see ``video.cuts.mark_cuts``; chosen by benchmarks/cuts.py."""
 
+FRAMES_PER_SHOT = 6
+"""Places in a shot that are looked at to describe its degradations."""
+
 SEGMENT_FRAMES = (16, 128)
 """Least and most frames of a segment; a crash loses at most one."""
 
