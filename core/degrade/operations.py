@@ -160,7 +160,7 @@ class VideoCompression(Operation):
     codec: str
     crf: float | None = None
     bits_per_pixel: float | None = None
-    quantizer: float | None = None
+    quantizer: int | None = None
     profile: str = ""
     gop: int = 0
     buffered: bool = False

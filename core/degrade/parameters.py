@@ -11,8 +11,9 @@ from torch import Tensor
 from ..errors import SettingError
 from . import film, operations, tape
 from .chain import describe_chain, run_chain
+from .config import DegradeConfig
 from .operation import Operation
-from .presets import PRESETS, SCALES
+from .presets import SAMPLERS
 
 _VERSION = 1
 _SMALLEST_SIDE = 16
@@ -22,36 +23,6 @@ _KINDS: dict[str, type[Operation]] = {
     for kind in vars(module).values()
     if isinstance(kind, type) and issubclass(kind, Operation) and kind is not Operation
 }
-
-
-@dataclass(frozen=True)
-class DegradeConfig:
-    """What is asked for.
-
-    Attributes:
-        preset: one of ``PRESETS``.
-        seed: decides every parameter and all noise; 0 to 2^63 - 1.
-        scale: how much smaller the result is: 1, or 4 for training pairs.
-        drift: octaves by which strengths wander over the clip, 0 (constant) to 1 (from half to double).
-
-    Raises:
-        SettingError: one of them is out of range.
-    """
-
-    preset: str = "random"
-    seed: int = 0
-    scale: int = 1
-    drift: float = 0.0
-
-    def __post_init__(self) -> None:
-        if self.preset not in PRESETS:
-            raise SettingError(f"Expected a preset out of {', '.join(PRESETS)}, got {self.preset!r}; choose one.")
-        if self.scale not in SCALES:
-            raise SettingError(f"Expected a scale of {' or '.join(map(str, SCALES))}, got {self.scale}.")
-        if not 0 <= self.seed < 2**63:
-            raise SettingError(f"Expected a seed of at least 0 and below 2^63, got {self.seed}; choose another.")
-        if not 0 <= self.drift <= 1:
-            raise SettingError(f"Expected a drift of 0 to 1, got {self.drift}; 1 is from half to double the strength.")
 
 
 @dataclass(frozen=True)
@@ -80,7 +51,7 @@ class Degradation:
             raise SettingError(
                 f"Expected a result of at least {_SMALLEST_SIDE} pixels a side, got {out[1]}x{out[0]}; choose scale 1."
             )
-        chain = PRESETS[config.preset](size, out, np.random.default_rng(config.seed))
+        chain = SAMPLERS[config.preset](size, out, np.random.default_rng(config.seed))
         return cls(config, size, tuple(chain))
 
     @property
@@ -97,11 +68,11 @@ class Degradation:
         """Degrade frames (3,H,W) of ``size`` as they come; see ``run_chain``."""
         return run_chain(frames, self.chain, self.config.seed, self.config.drift)
 
-    def to_json(self) -> str:
+    def to_json(self, indent: int | None = 2) -> str:
         """The exact parameters; ``from_json`` makes the same degradation of them."""
         chain = [{"operation": type(operation).__name__, **asdict(operation)} for operation in self.chain]
         values = {"version": _VERSION, **asdict(self.config), "size": self.size, "text": self.text, "chain": chain}
-        return json.dumps(values, indent=2)
+        return json.dumps(values, indent=indent)
 
     @classmethod
     def from_json(cls, text: str) -> "Degradation":

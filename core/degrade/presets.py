@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .chain import SCALE, sample_light, sample_second_order
+from .chain import sample_light, sample_second_order
 from .film import Dust, Flicker, GateWeave, Grading, Grain, Scratches
 from .operation import Operation
 from .operations import Blur, GaussianNoise, PoissonNoise, Resize, SincBlur, VideoCompression
@@ -20,6 +20,7 @@ Sampler = Callable[[Size, Size, np.random.Generator], list[Operation]]
 _SMALLEST = 16
 _TAPE_LINES = 480
 _SD_WIDTH = 720
+_STREAM_PIXELS = 848 * 480
 _DV_SIZES = ((576, 720), (480, 720))
 
 
@@ -36,11 +37,11 @@ def vhs(size: Size, out: Size, rng: np.random.Generator) -> list[Operation]:
     if rng.random() < 0.6:
         chain.append(Ghost(rng.uniform(5, 16), rng.uniform(0.04, 0.18)))
     chain += [
-        TapeNoise(rng.uniform(4, 14), rng.uniform(4, 12), rng.uniform(0.6, 1.2), rng.uniform(4, 9)),
+        TapeNoise(rng.uniform(4, 14), rng.uniform(3, 9), rng.uniform(0.6, 1.2), rng.uniform(4, 9)),
         LineJitter(rng.uniform(0.1, 0.6), rng.uniform(4, 12)),
         Dropouts(rng.uniform(0.0, 4.0) * lines, rng.uniform(15, 60) * lines),
         HeadSwitching(max(rng.uniform(4, 10) * lines, 2.0), rng.uniform(12, 60) * lines, rng.uniform(15, 40)),
-        VideoCompression("mpeg2video", quantizer=rng.uniform(2, 7), gop=12),
+        VideoCompression("mpeg2video", quantizer=int(rng.integers(2, 6)), gop=12),
     ]
     return [*chain, *_resize(work, out, "bilinear")]
 
@@ -91,7 +92,7 @@ def phone_messenger(size: Size, out: Size, rng: np.random.Generator) -> list[Ope
     second = _scaled(first, rng.uniform(0.7, 1.0))
     chain: list[Operation] = [*_resize(size, first, "bilinear")]
     for index, (before, work) in enumerate(((first, first), (first, second))):
-        bits = _log_uniform(rng, 0.03, 0.12) / (1 + index)
+        bits = _bits(work, _log_uniform(rng, 0.03, 0.12) / (1 + index))
         chain += _resize(before, work, "bilinear") if before != work else []
         chain.append(VideoCompression("libx264", bits_per_pixel=bits, profile="baseline", gop=60, buffered=True))
     return [*chain, *_resize(second, out, "bicubic")]
@@ -110,7 +111,7 @@ def webcam(size: Size, out: Size, rng: np.random.Generator) -> list[Operation]:
         # What its processor does against the noise: less of it, in larger patches, above all of colour.
         Blur("iso", _odd(smear), (smear, smear)),
         ChromaBleed(patches, patches),
-        VideoCompression("mjpeg", quantizer=rng.uniform(5, 18)),
+        VideoCompression("mjpeg", quantizer=int(rng.integers(3, 13))),
     ]
     if rng.random() < 0.5:
         chain.append(VideoCompression("libx264", crf=rng.uniform(24, 32)))
@@ -122,7 +123,7 @@ def low_bitrate_stream(size: Size, out: Size, rng: np.random.Generator) -> list[
     work = _scaled(out, rng.uniform(0.4, 0.85))
     chain: list[Operation] = [
         *_resize(size, work, "bicubic"),
-        VideoCompression("libx264", bits_per_pixel=_log_uniform(rng, 0.015, 0.06), gop=125, buffered=True),
+        VideoCompression("libx264", bits_per_pixel=_bits(work, _log_uniform(rng, 0.015, 0.06)), gop=125, buffered=True),
         *_resize(work, out, "bilinear"),
     ]
     if rng.random() < 0.4:
@@ -138,7 +139,7 @@ def _light(size: Size, out: Size, rng: np.random.Generator) -> list[Operation]:
     return sample_light(size, rng, size[0] // out[0])
 
 
-PRESETS: dict[str, Sampler] = {
+SAMPLERS: dict[str, Sampler] = {
     "random": _random,
     "light": _light,
     "VHS": vhs,
@@ -148,10 +149,7 @@ PRESETS: dict[str, Sampler] = {
     "webcam": webcam,
     "low-bitrate stream": low_bitrate_stream,
 }
-"""The kinds of footage, by the names that users see. ``random`` is the chain that the networks are trained with."""
-
-SCALES = (1, SCALE)
-"""How much smaller the result may be than the clip."""
+"""How each of ``config.PRESETS`` is made."""
 
 
 def _tint(
@@ -181,6 +179,11 @@ def _at_most(size: Size, lines: int) -> Size:
 
 def _odd(sigma: float) -> int:
     return 2 * max(int(np.ceil(3 * sigma)), 1) + 1
+
+
+def _bits(size: Size, bits_per_pixel: float) -> float:
+    """Bits that look alike at another size: a smaller picture has more to say in every pixel."""
+    return min(bits_per_pixel * max(_STREAM_PIXELS / (size[0] * size[1]), 1.0) ** 0.5, 1.0)
 
 
 def _log_uniform(rng: np.random.Generator, low: float, high: float) -> float:

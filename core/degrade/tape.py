@@ -82,7 +82,7 @@ class TapeNoise(Operation):
         """Fresh noise in every frame."""
         white = draws.normal(clip, 3)
         luma = correlated(white[:, :1], self.luma_length) * (self.luma / 255)
-        chroma = correlated(white[:, 1:], self.chroma_length, 0.7) * (self.chroma / 255)
+        chroma = correlated(white[:, 1:], self.chroma_length, 1.0) * (self.chroma / 255)
         return (clip + to_rgb(torch.cat((luma, chroma), 1))).clamp(0, 1)
 
     def describe(self) -> str:

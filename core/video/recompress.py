@@ -19,9 +19,6 @@ _FRAME_RATE = Fraction(25)
 _X264 = {"preset": "veryfast", "x264-params": "mbtree=0"}
 """Without macroblock trees: with them, x264 on AVX-512 gives another file from run to run."""
 
-_LAMBDA = 118
-"""FFmpeg's unit of a quantiser given as a global quality."""
-
 _DV = {(576, 720): ("yuv420p", Fraction(25)), (480, 720): ("yuv411p", Fraction(30000, 1001))}
 """DV knows two pictures, by height and width: PAL and NTSC."""
 
@@ -41,13 +38,13 @@ class Compression:
         quantizer: the constant quantiser of MPEG encoders and of Motion JPEG, 2 (best) to 31.
         profile: of x264, for example ``baseline``: neither B frames nor arithmetic coding.
         gop: frames from one key frame to the next; 1 makes every frame one, 0 leaves it to the encoder.
-        buffered: the rate holds for every second, as a stream's does, so that quality drops where much moves.
+        buffered: the rate holds for every two seconds, as a stream's does, so that quality drops where much moves.
     """
 
     codec: str
     crf: float | None = None
     bits_per_pixel: float | None = None
-    quantizer: float | None = None
+    quantizer: int | None = None
     profile: str = ""
     gop: int = 0
     buffered: bool = False
@@ -127,6 +124,7 @@ class _Coder:
         self._encoder.thread_count = self._decoder.thread_count = 1
         if how.bits_per_pixel is not None:
             self._encoder.bit_rate = self._rate
+            self._encoder.bit_rate_tolerance = self._rate  # FFmpeg lets MPEG encoders miss by 4 Mbit otherwise
         self._encoder.options = self._options()
         self._count = 0
         try:
@@ -145,13 +143,13 @@ class _Coder:
         if how.crf is not None:
             options["crf"] = f"{how.crf:.2f}"
         if how.quantizer is not None:
-            options |= {"flags": "+qscale", "global_quality": str(round(how.quantizer * _LAMBDA))}
+            options |= {"qmin": str(how.quantizer), "qmax": str(how.quantizer)}
         if how.profile:
             options["profile"] = how.profile
         if how.gop:
             options["g"] = str(how.gop)
         if how.buffered:
-            options |= {"maxrate": str(self._rate), "bufsize": str(self._rate)}
+            options |= {"maxrate": str(self._rate), "bufsize": str(2 * self._rate)}
         return options
 
     def push(self, image: Tensor) -> Iterator[Tensor]:
