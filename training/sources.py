@@ -61,7 +61,7 @@ _FILM = "docs/_static/medias/getting_started/moviepy_10_minutes/moviepy_10_minut
 def fetch(folder: Path) -> None:
     """Download everything into ``folder`` (about 300 MB on the way, 200 MB at the end)."""
     folder.mkdir(parents=True, exist_ok=True)
-    downloads = folder / "downloads"
+    downloads = folder / ".downloads"  # hidden: what is in it is not trained on
     downloads.mkdir(exist_ok=True)
     lines = ["# Origin and licence of the training material", ""]
     for package in PACKAGES:

@@ -4,16 +4,17 @@ import json
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from textovsr.core.errors import ShapeError
 from textovsr.models.ted import TED
 from textovsr.tests.helpers.rule import GOLDEN
 
 
-def small(seed: int = 0) -> TED:
+def small(seed: int = 0, channels: int = 4) -> TED:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        return TED(text_width=6, channels=4, text_hidden=8).eval()
+        return TED(text_width=6, channels=channels, text_hidden=8).eval()
 
 
 def test_keys_and_shapes_are_those_of_the_published_checkpoint() -> None:
@@ -71,6 +72,22 @@ def test_a_pixel_sees_its_neighbourhood_at_every_scale() -> None:
     difference = (network(frame, torch.zeros(1, 6)) - network(changed, torch.zeros(1, 6))).abs()[0, 0]
     assert difference[60, 60] > 0
     assert difference[0, 0] == 0
+
+
+def test_it_learns_to_tell_noise_from_smoothed_noise() -> None:
+    """Two times log 2 is guessing."""
+    network = small(channels=8).train()
+    optimizer = torch.optim.Adam(network.parameters(), 3e-3, betas=(0.9, 0.99))
+    generator, text, sums = torch.Generator().manual_seed(0), torch.zeros(2, 6), []
+    for _ in range(25):
+        noise = torch.rand(2, 2, 3, 32, 32, generator=generator)
+        smooth = F.avg_pool2d(noise[1], 5, 1, 2)
+        loss = F.softplus(-network(noise[0], text)).mean() + F.softplus(network(smooth, text)).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        sums.append(float(loss.detach()))
+    assert min(sums) < 0.7 < 1.3 < sums[0]
 
 
 def test_sizes_the_pyramid_cannot_meet_are_refused() -> None:

@@ -1,0 +1,118 @@
+"""The files of a run: the state it goes on from, and the averaged weights with their recipe."""
+
+import json
+import logging
+import os
+import pickle
+import platform
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from ..core.errors import DamagedWeightsError, WeightsError
+from ..models.catalog import find_weights
+from ..models.registry import load_network, save_weights
+from ..models.text_ovsr import TextOVSR
+from .config import TrainConfig
+from .config_file import to_table
+from .initial import initialise
+
+if TYPE_CHECKING:
+    from .run import Run
+
+log = logging.getLogger(__name__)
+
+STATE = "state.pt"
+
+NEGATIVE = (
+    "basicvsr.backward_resblocks_layer10.",
+    "basicvsr.forward_resblocks_layer10.",
+    "basicvsr.forward_cross_attn.",
+)
+"""What the keys of the negative branch begin with; only training needs them."""
+
+_MAY_CHANGE = ("steps", "save_every", "validation", "workers", "device", "output")
+
+
+def build_network(config: TrainConfig) -> TextOVSR:
+    """The network a run begins with.
+
+    Raises:
+        WeightsError: the weights it is to start from are not there, or of another network.
+    """
+    if not config.start:
+        net = TextOVSR(config.network)
+        initialise(net, config.basicvsr)
+        return net
+    path = Path(config.start).expanduser()
+    start = load_network(path if path.is_file() else find_weights(config.start, ()))
+    if not isinstance(start, TextOVSR):
+        raise WeightsError(f"Expected weights of TextOVSR to start from, got {config.start}; choose others.")
+    wanted = config.network or start.config
+    if replace(wanted, negative=False) != replace(start.config, negative=False):
+        raise WeightsError(
+            f"Expected {config.start} to be of the network {wanted}, got {start.config}; leave network out."
+        )
+    net = TextOVSR(wanted)
+    initialise(net)
+    own = net.state_dict()
+    net.load_state_dict({**own, **{key: value for key, value in start.state_dict().items() if key in own}})
+    return net
+
+
+def without_negative(state_dict: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Weights for those who only upscale."""
+    return {key: value for key, value in state_dict.items() if not key.startswith(NEGATIVE)}
+
+
+def export(run: "Run", recent: Mapping[str, float]) -> None:
+    """Write the averaged weights (fp16), with recipe, data, figures, hours and hardware in the header."""
+    hardware = torch.cuda.get_device_name(run.device) if run.device.type == "cuda" else platform.processor() or "CPU"
+    recipe = {**to_table(run.config), "step": run.step, "loss": recent.get("loss", 0.0)}
+    header = {
+        "recipe": json.dumps({**recipe, "network": to_table(run.net.config)}),
+        "data": json.dumps(run.material.sources(), ensure_ascii=False),
+        "metrics": json.dumps({**recent, **run.validation.latest}),
+        "hours": f"{run.seconds / 3600:.2f}",
+        "hardware": hardware,
+    }
+    save_weights(run.average.state_dict(), run.weights, header)
+
+
+def save_state(config: TrainConfig, state: Mapping[str, Any]) -> None:
+    """Write what a run goes on from; a kill or a power cut leaves the old file or the new one."""
+    partial = config.output / "state.partial"
+    with partial.open("wb") as file:
+        torch.save({**state, "recipe": json.dumps(to_table(config))}, file)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(config.output / STATE)
+
+
+def load_state(config: TrainConfig) -> dict[str, Any] | None:
+    """Read it again, on the CPU; None if the run has not begun. Says which settings are not what they were.
+
+    Raises:
+        DamagedWeightsError: the file is no state.
+    """
+    path = config.output / STATE
+    if not path.exists():
+        return None
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        step = int(state["step"])
+    except (OSError, RuntimeError, LookupError, ValueError, TypeError, EOFError, pickle.UnpicklingError) as error:
+        raise DamagedWeightsError(
+            f"Expected the state of a run in {path}, got what cannot be read; remove it to begin anew."
+        ) from error
+    now, before = to_table(config), json.loads(state.get("recipe", "{}"))
+    changed = [key for key in now if key in before and now[key] != before[key] and key not in _MAY_CHANGE]
+    if changed:
+        log.warning(
+            "The run in %s goes on with other settings than it began with: %s.", path.parent, ", ".join(changed)
+        )
+    log.info("going on after step %d", step)
+    return state
