@@ -11,6 +11,7 @@ logger = logging.getLogger(__name__)
 NODES: dict[str, str] = {
     "load_video": "LoadVideo",
     "text_ovsr_upscale": "TextOVSRUpscale",
+    "degrade_video": "DegradeVideo",
     "save_video": "SaveVideo",
 }
 """Module in this folder -> the node class in it; the order is the order in menus."""

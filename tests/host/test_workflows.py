@@ -22,13 +22,13 @@ def load(file: Path) -> dict[str, Any]:
 
 @pytest.fixture
 def small_clip(tmp_path: Path) -> Path:
-    """Five frames of 32x24 with a moving edge."""
+    """Five frames of 96x64 with a moving edge."""
     path = tmp_path / "small.mp4"
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=25)
-        stream.width, stream.height, stream.pix_fmt = 32, 24, "yuv420p"
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
         for index in range(5):
-            picture = np.zeros((24, 32, 3), np.uint8)
+            picture = np.zeros((64, 96, 3), np.uint8)
             picture[:, 4 + index :] = 200
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         container.mux(stream.encode(None))
