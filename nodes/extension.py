@@ -10,6 +10,7 @@ logger = logging.getLogger(__name__)
 
 NODES: dict[str, str] = {
     "load_video": "LoadVideo",
+    "degradation_text": "DegradationText",
     "text_ovsr_upscale": "TextOVSRUpscale",
     "degrade_video": "DegradeVideo",
     "save_video": "SaveVideo",

@@ -2,9 +2,12 @@
 
 FOLDER holds photographs and films. Examples are made first, into files in OUTPUT/examples, and kept: a run that was
 stopped goes on with those there are. Then the network learns from them. About 25 minutes on two CPU cores.
+Afterwards ``--publish METRICS``, the file that ``benchmarks/degradation.py --json`` writes, makes the file that ships.
 """
 
 import argparse
+import hashlib
+import json
 import logging
 import math
 import sys
@@ -20,13 +23,18 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from ..core.degrade.estimator import ATTRIBUTES
-from ..models.degradation_net import DegradationNet
-from ..models.registry import save_weights
+from ..models.catalog import DEGRADATION, FOLDER
+from ..models.degradation_net import DegradationNet, load_degradation_net
+from ..models.registry import read_metadata, read_state_dict, save_weights
 from .degradation_data import Example, Material
 
 log = logging.getLogger(__name__)
 
 SHARD = 100
+DATA = (
+    "41 freely licensed photographs under a moving camera and 240 short pieces of the first three quarters of Big Buck "
+    "Bunny at half its size; origin and licence of each in NOTICE and training/sources.py."
+)
 _SOFTNESS = 0.04
 
 
@@ -43,6 +51,7 @@ class DegradationConfig:
         batch: examples a step.
         rate: the largest learning rate (AdamW; it rises over a tenth of the steps and falls to zero, cosine).
         seed: of everything random.
+        initial: weights of an earlier run to go on from.
     """
 
     data: Path
@@ -53,6 +62,7 @@ class DegradationConfig:
     batch: int = 64
     rate: float = 2e-3
     seed: int = 1
+    initial: Path | None = None
 
 
 def make_examples(config: DegradationConfig) -> list[Path]:
@@ -100,7 +110,8 @@ def train(config: DegradationConfig, paths: Sequence[Path]) -> DegradationNet:
     torch.manual_seed(config.seed)
     files = [load_file(path) for path in paths]
     clips, positions = (torch.cat([file[key] for file in files]) for key in ("clip", "positions"))
-    network = DegradationNet().to(memory_format=torch.channels_last).train()
+    network = load_degradation_net(config.initial) if config.initial else DegradationNet()
+    network.requires_grad_(True).to(memory_format=torch.channels_last).train()
     optimizer = torch.optim.AdamW(network.parameters(), config.rate, weight_decay=0.02)
     steps = config.epochs * (len(clips) // config.batch)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, config.rate, max(steps, 20), pct_start=0.1)
@@ -142,19 +153,55 @@ def _augmented(clips: Tensor) -> Tensor:
     return clips.transpose(3, 4) if torch.rand(()) < 0.5 else clips
 
 
+def publish(weights: Path, metrics: Path, hours: str, hardware: str) -> Path:
+    """Write the file that ships, its model card in the header; returns it, and logs its SHA-256.
+
+    Args:
+        weights: what ``main`` saved.
+        metrics: JSON of ``benchmarks/degradation.py``.
+        hours: that making the examples and training took.
+        hardware: on which.
+    """
+    target = FOLDER / DEGRADATION.file
+    card = {
+        "format": "pt",
+        "name": DEGRADATION.name,
+        "licence": DEGRADATION.licence,
+        "data": DATA,
+        "recipe": read_metadata(weights)["recipe"],
+        "metrics": json.dumps(json.loads(metrics.read_text("utf-8"))),
+        "hours": hours,
+        "hardware": hardware,
+    }
+    save_weights(read_state_dict(weights), target, card)
+    log.info("%s\nSHA-256 %s", target, hashlib.sha256(target.read_bytes()).hexdigest())
+    return target
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Read the command line, make examples, train and save."""
+    """Read the command line; make examples, train and save, or publish."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path)
     parser.add_argument("output", type=Path)
     defaults = DegradationConfig(Path(), Path())
     for name in ("examples", "workers", "epochs", "batch", "seed"):
         parser.add_argument(f"--{name}", type=int, default=getattr(defaults, name))
-    config = DegradationConfig(**vars(parser.parse_args(arguments)))
+    parser.add_argument("--rate", type=float, default=defaults.rate)
+    parser.add_argument("--initial", type=Path)
+    parser.add_argument("--publish", type=Path, metavar="METRICS")
+    parser.add_argument("--hours", default="unknown")
+    parser.add_argument("--hardware", default="unknown")
+    options = vars(parser.parse_args(arguments))
+    metrics, hours, hardware = (options.pop(name) for name in ("publish", "hours", "hardware"))
+    config = DegradationConfig(**options)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
+    weights = config.output / "degradation.safetensors"
+    if metrics is not None:
+        publish(weights, metrics, hours, hardware)
+        return 0
     network = train(config, make_examples(config))
     recipe = ", ".join(f"{key} {value}" for key, value in asdict(config).items() if key not in {"data", "output"})
-    save_weights(network.state_dict(), config.output / "degradation.safetensors", {"format": "pt", "recipe": recipe})
+    save_weights(network.state_dict(), weights, {"format": "pt", "recipe": recipe})
     return 0
 
 
