@@ -37,7 +37,7 @@ def vhs(size: Size, out: Size, rng: np.random.Generator) -> list[Operation]:
     if rng.random() < 0.6:
         chain.append(Ghost(rng.uniform(5, 16), rng.uniform(0.04, 0.18)))
     chain += [
-        TapeNoise(rng.uniform(4, 14), rng.uniform(3, 9), rng.uniform(0.6, 1.2), rng.uniform(4, 9)),
+        TapeNoise(rng.uniform(4, 14), rng.uniform(3, 9), rng.uniform(0.6, 1.2), rng.uniform(6, 13)),
         LineJitter(rng.uniform(0.1, 0.6), rng.uniform(4, 12)),
         Dropouts(rng.uniform(0.0, 4.0) * lines, rng.uniform(15, 60) * lines),
         HeadSwitching(max(rng.uniform(4, 10) * lines, 2.0), rng.uniform(12, 60) * lines, rng.uniform(15, 40)),

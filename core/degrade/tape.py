@@ -15,6 +15,9 @@ from .draws import Draws
 from .operation import Limits, Operation, level
 from .signal import correlated, shift, smooth, to_rgb, to_ycc
 
+_CHROMA_LINES = 1.5
+"""Players mix the colour of neighbouring lines: the sigma, in lines, of how far its noise reaches down."""
+
 
 @dataclass(frozen=True)
 class LumaLowPass(Operation):
@@ -82,7 +85,7 @@ class TapeNoise(Operation):
         """Fresh noise in every frame."""
         white = draws.normal(clip, 3)
         luma = correlated(white[:, :1], self.luma_length) * (self.luma / 255)
-        chroma = correlated(white[:, 1:], self.chroma_length, 1.0) * (self.chroma / 255)
+        chroma = correlated(white[:, 1:], self.chroma_length, _CHROMA_LINES) * (self.chroma / 255)
         return (clip + to_rgb(torch.cat((luma, chroma), 1))).clamp(0, 1)
 
     def describe(self) -> str:
