@@ -1,4 +1,4 @@
-"""The command line: ``textovsr upscale``, ``degrade``, ``info``, ``jobs`` and ``weights``.
+"""The command line: ``textovsr upscale``, ``degrade``, ``info``, ``jobs``, ``train`` and ``weights``.
 
 Exit codes: 0 done; 1 an error that the message explains; 2 wrong usage; 130 interrupted. On the way to every code but 0
 no output appears; finished segments of an upscaling are kept, and the same command goes on after them. Heavy imports
@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..core.errors import TextOVSRError
-from . import degrade, info, jobs, upscale, weights
+from . import degrade, info, jobs, train, upscale, weights
 
 INTERRUPTED = 130
 """The exit code of a shell's command that Ctrl-C ended."""
@@ -63,5 +63,6 @@ def build_parser() -> argparse.ArgumentParser:
     degrade.add_options(add("degrade", degrade.run, "Make a video worse on purpose, and write down how."))
     info.add_options(add("info", info.run, "Say what a video file holds."))
     jobs.add_options(add("jobs", jobs.run, "List the unfinished jobs that stopped runs have left, or remove them."))
+    train.add_options(add("train", train.run, "Train a network of your own, or collect noise for it."))
     add("weights", weights.run, "List the weights to choose from.")
     return parser

@@ -169,6 +169,7 @@ def _from_film(path: Path, clips: int, share: int) -> Iterator[Tensor]:
         with VideoReader(path) as reader:
             length = float(reader.info.duration or 0)
             span = LENGTH / float(reader.info.frame_rate)
+        clips = max(1, min(clips, int(length / span)))  # none is looked at twice
         for start in np.linspace(0, max(length - span, 0), clips):
             with VideoReader(path, start=float(start)) as reader:
                 clip = _first_shot(reader)

@@ -125,9 +125,7 @@ class Run:
                 progress = Progress(
                     self.step, self.config.steps, loss, (time.monotonic() - began) / (self.step - first)
                 )
-                log.info("%s", progress)
-                if report is not None:
-                    report(progress)
+                (report or _log)(progress)
             if self.validation.due(self.step, last):
                 self.validation.look(self.average, self.step, {name: float(v) for name, v in self.recent.items()})
             if last or self.step % self.config.save_every == 0:
@@ -234,6 +232,10 @@ def _set_up(config: TrainConfig, device: torch.device) -> Run:
     dataset = ClipDataset(material, config.clips, config.seed, bank)
     validation = Validation(config, held, device)
     return Run(config, device, net, average, _optimizer(net, config), dataset, material, validation)
+
+
+def _log(progress: Progress) -> None:
+    log.info("%s", progress)
 
 
 def _optimizer(net: TextOVSR, config: TrainConfig) -> torch.optim.Adam:

@@ -77,6 +77,7 @@ def test_noise_is_collected_where_a_film_is_flat(folder: Path, tmp_path: Path) -
     told: list[str] = []
     found = collect(tmp_path, 3, report=told.append)
     assert found.sources == {"wall.mp4": 3}
+    assert len({noise.numpy().tobytes() for noise in found.sequences}) == 3
     assert all(noise.shape == (LENGTH, 3, 64, 64) and noise.dtype == torch.uint8 for noise in found.sequences)
     assert told == ["film.mp4: 0 sequences of noise", "wall.mp4: 3 sequences of noise"]
 
