@@ -42,8 +42,9 @@ class Bench:
         """Every kind of a clip with every method; the pictures are written where asked."""
         hr = read_clip(f"{clip}_hr", self.options.frames)
         motions = self.judge.motions(hr)
+        own = self.judge.score(hr, hr, motions, 0.0)
         for kind in KINDS:
-            self.scores[clip, kind, "original"] = self.judge.score(hr, hr, motions, 0.0)
+            self.scores[clip, kind, "original"] = own
             lr = read_clip(f"{clip}_lr_{kind}", self.options.frames)
             results: dict[str, Tensor] = {}
             for method in methods:

@@ -1,4 +1,4 @@
-"""What the degradation text does: PSNR-Y with the right one, with none, and with its opposite."""
+"""What the degradation text does: PSNR-Y with the right one, with none, with its opposite, and with a clean clip's."""
 
 import json
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from textovsr.core.degrade.chain import SCALE, describe_chain
 from textovsr.core.degrade.operations import Blur, GaussianNoise, ImageCompression, Operation, Resize, VideoCompression
 from textovsr.core.quality.fidelity import psnr_y
 
-HEADER = ("clip", "method", "right text", "no text", "opposite text", "right - none", "right - opposite")
+HEADER = ("clip", "method", "right", "none", "opposite", "clean", "right - none", "right - opposite", "right - clean")
 
 CLEAN = "downsample"
 """The text of a clip that was only made smaller."""
@@ -62,7 +62,7 @@ def compare_texts(method: Method, clips: Sequence[str], frames: int) -> list[lis
 
 
 def _measure(upscale: Guided, clip: str, kind: str, frames: int) -> list[float]:
-    """PSNR-Y with the right text, none and the opposite one."""
+    """PSNR-Y with the right text, none, the opposite one, and the one of a clean clip."""
     hr, lr = quantize(read_clip(f"{clip}_hr", frames)), read_clip(f"{clip}_lr_{kind}", frames)
     right = right_text(clip, kind)
-    return [psnr_y(quantize(upscale(lr, text)), hr) for text in (right, "", opposite_text(right))]
+    return [psnr_y(quantize(upscale(lr, text)), hr) for text in (right, "", opposite_text(right), CLEAN)]

@@ -29,7 +29,7 @@ class Judge(Protocol):
     """What ``Estimator`` does."""
 
     def judge(self, frames: Tensor) -> Tensor:
-        """(3,3,H,W) -> (5,3) logits."""
+        """(3,3,H,W) -> (5,3) probabilities."""
 
 
 @dataclass(frozen=True)

@@ -62,8 +62,11 @@ class Estimate:
 
     @property
     def levels(self) -> tuple[int, ...]:
-        """For each attribute an index into ``LEVELS``: the middle of what is likely."""
-        return tuple(int(count) for count in (self.exceeds > 0.5).sum(1))
+        """For each attribute an index into ``LEVELS``: the one nearest to the expected level.
+
+        That errs little where the likeliest level may be far off: to call light what is heavy misleads.
+        """
+        return tuple(self.exceeds.sum(1).round().int().tolist())
 
     @property
     def shares(self) -> Tensor:
@@ -113,7 +116,7 @@ class Estimator:
         self._network, self._device = network.to(device).eval(), device
 
     def judge(self, frames: Tensor) -> Tensor:
-        """Evidence from neighbouring frames: (5,3) logits, the mean over patches of the picture.
+        """Evidence from neighbouring frames: (5,3) probabilities, the mean over patches of the picture.
 
         Patches cover the picture evenly and are never resized; those of one colour say nothing and do not count.
 
@@ -125,13 +128,12 @@ class Estimator:
         chosen = patches[interest >= min(float(interest.median()), 0.02)]
         with torch.inference_mode():
             found = [self._network(piece.to(self._device)).float().cpu() for piece in chosen.split(_BATCH)]
-        return torch.cat(found).mean(0)
+        return torch.cat(found).sigmoid().mean(0)
 
 
 def combine(evidence: Sequence[Tensor]) -> Estimate:
-    """The estimate from several pieces of one shot: (5,3) logits each, at least one."""
-    exceeds = torch.stack(list(evidence)).mean(0).sigmoid()
-    return Estimate(exceeds.cummin(dim=1).values)
+    """The estimate from several pieces of one shot: (5,3) probabilities each, at least one."""
+    return Estimate(torch.stack(list(evidence)).mean(0).cummin(dim=1).values)
 
 
 def _patches(frames: Tensor) -> Iterator[Tensor]:

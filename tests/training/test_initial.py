@@ -81,6 +81,7 @@ def basicvsr(state: dict[str, Tensor], clip: Tensor, flow: SPyNet) -> list[Tenso
 @torch.no_grad()
 def test_it_begins_as_the_basicvsr_it_took_over(checkpoint: dict[str, Tensor], tmp_path: Path) -> None:
     torch.save({"params": checkpoint}, tmp_path / "basicvsr.pth")
+    torch.manual_seed(0)
     net = TextOVSR(replace(LITE, channels=CHANNELS, blocks=BLOCKS, flow_levels=6)).eval()
     initialise(net, tmp_path / "basicvsr.pth")
     clip = torch.rand(3, 3, 64, 72, generator=torch.Generator().manual_seed(1))

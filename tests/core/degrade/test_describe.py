@@ -44,9 +44,9 @@ class Eye:
 
     def judge(self, frames: Tensor) -> Tensor:
         self.seen.append(frames.mean(dim=(1, 2, 3)))
-        logits = torch.full((5, 3), -6.0)
-        logits[0 if frames.mean() > 0.5 else 2] = torch.tensor([6.0, 6.0, -6.0])
-        return logits
+        exceeds = torch.zeros(5, 3)
+        exceeds[0 if frames.mean() > 0.5 else 2] = torch.tensor([1.0, 1.0, 0.0])
+        return exceeds
 
 
 def described(video: Path, eye: Eye, config: DescribeConfig | None = None, **part: float) -> VideoDescription:
@@ -68,7 +68,9 @@ def test_every_shot_has_its_text_at_its_times(video: Path) -> None:
 
 
 def test_the_longer_shot_counts_more(video: Path) -> None:
-    assert described(video, Eye()).overall.text == "downsample, medium noise"
+    whole = described(video, Eye()).overall
+    assert whole.as_dict()["noise"]["medium"] == pytest.approx(0.6)
+    assert whole.as_dict()["blur"]["medium"] == pytest.approx(0.4)
     tail = described(video, Eye(), start=0.8)
     assert tail.overall.text == "medium blur, downsample"
     assert tail.shots[0].start == pytest.approx(0.8)  # on the video's own timeline, as the upscaler reads it

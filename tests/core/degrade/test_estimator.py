@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
@@ -47,23 +47,28 @@ def test_shot_noise_has_the_same_words() -> None:
     assert PoissonNoise(0.1, True).describe().endswith(ATTRIBUTES[2].name)
 
 
-@given(logits=st.lists(st.floats(-9, 9), min_size=15, max_size=15))
-def test_probabilities_are_never_negative_and_add_up(logits: list[float]) -> None:
-    found = combine([torch.tensor(logits).view(5, 3)])
+@settings(deadline=None)
+@given(evidence=st.lists(st.floats(0, 1), min_size=15, max_size=15))
+def test_probabilities_are_never_negative_and_add_up(evidence: list[float]) -> None:
+    found = combine([torch.tensor(evidence).view(5, 3)])
     assert (found.shares >= 0).all()
     torch.testing.assert_close(found.shares.sum(1), torch.ones(5))
-    for shares, level in zip(found.as_dict().values(), found.levels, strict=True):
-        below = sum(list(shares.values())[:level])
-        assert below <= 0.5 + 1e-3
-        assert below + shares[LEVELS[level]] >= 0.5 - 1e-3
+
+
+def test_a_level_that_may_be_far_off_is_not_said() -> None:
+    sure = Estimate(
+        torch.tensor([[0.9, 0.9, 0.8], [0.9, 0.6, 0.1], [0.2, 0.1, 0.0], [1.0, 0.35, 0.3], [1.0, 0.2, 0.15]])
+    )
+    assert sure.levels == (3, 2, 0, 2, 1)  # light is likelier than medium in the fourth, but it may be heavy
 
 
 def test_evidence_is_averaged() -> None:
-    sure, doubtful = torch.full((5, 3), 4.0), torch.full((5, 3), -1.0)
-    assert combine([sure, doubtful]).levels == (3,) * 5
-    assert combine([sure, -sure, doubtful]).levels == (0,) * 5
+    sure, doubtful = torch.full((5, 3), 1.0), torch.full((5, 3), 0.4)
+    assert combine([sure, doubtful]).levels == (2,) * 5
+    assert combine([sure, 0 * sure, doubtful]).levels == (1,) * 5
 
 
+@settings(deadline=None)
 @given(height=st.integers(16, 400), width=st.integers(16, 700))
 def test_patches_lie_in_the_picture_and_reach_its_edges(height: int, width: int) -> None:
     y = torch.arange(height, dtype=torch.float32)[:, None].expand(height, width)
@@ -79,7 +84,7 @@ def test_patches_lie_in_the_picture_and_reach_its_edges(height: int, width: int)
 
 
 class _Brightness(nn.Module):
-    """Says how bright a patch is."""
+    """The brighter a patch, the worse."""
 
     def forward(self, patches: Tensor) -> Tensor:
         return patches.mean(dim=(1, 2, 3, 4))[:, None, None].expand(-1, 5, 3)
@@ -89,10 +94,9 @@ def test_plain_patches_do_not_count() -> None:
     frames = torch.zeros(3, 3, 64, 256)
     frames[..., 192:] = 0.4 + 0.1 * torch.randn(64, 64, generator=torch.Generator().manual_seed(1))
     judged = Estimator(_Brightness(), torch.device("cpu")).judge(frames)  # type: ignore[arg-type]
-    whole = frames.mean()
-    assert judged[0, 0] >= whole  # three plain black patches of four
+    assert torch.logit(judged[0, 0]) == pytest.approx(0.1, abs=0.01)  # three of four are plain: all must count
     half = frames.clone()
     half[..., 128:192] = frames[..., 192:]
     half[..., 64:128] = frames[..., 192:]
     busy = Estimator(_Brightness(), torch.device("cpu")).judge(half)  # type: ignore[arg-type]
-    assert busy[0, 0] == pytest.approx(0.4, abs=0.01)
+    assert torch.logit(busy[0, 0]) == pytest.approx(0.4, abs=0.01)
