@@ -51,7 +51,7 @@ SHIPPED = (
 DEGRADATION = Shipped(
     name="degradation",
     file="degradation.safetensors",
-    sha256="7f8ce55319896c2ece357a513fb30fde7fa9d0cdddbea15f11ff86eb57833b4b",
+    sha256="42697b619dce737b4ad9fcf20034e18b184a5c446f18395d468955197304ee16",
     licence="Apache-2.0",
     purpose="Tells how a video was spoilt; upscales nothing.",
 )
