@@ -138,6 +138,7 @@ def main(arguments):
         print("dev.py: " + problem, file=sys.stderr)
         return 2
     options = parse(arguments)
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # for every process started here; docs/decisions.md says why
     signal.signal(signal.SIGINT, signal.default_int_handler)  # Ctrl-C counts even when started in the background
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that a server we started is stopped too
     from tools.errors import DevError

@@ -2,7 +2,7 @@
 
 ``python benchmarks/engine.py [cost] [overlap] [memory] [hour] [resume]`` prints the tables that are named, or all. The
 first two and the last take a minute or two on 2 cores; ``memory`` (ten minutes of video through the command line and
-through ComfyUI, with a tiny network) takes about an hour and ``hour`` (an hour of video, no network) a quarter of one.
+through ComfyUI, with a tiny network) takes about half an hour and ``hour`` (an hour of video, no network) a quarter of one.
 """
 
 import argparse
@@ -224,13 +224,14 @@ def by_node(source: Path, folder: Path, weights: Path) -> float:
 
 def print_memory(folder: Path) -> None:
     """Peak RSS for ten seconds and for ten minutes of the same video."""
-    weights = save_tiny(folder / "tiny.safetensors")
+    weights = save_tiny(folder / "tiny.safetensors", flow_levels=3)
     rows = []
     for name, measure in (("textovsr upscale", by_command), ("node in ComfyUI", by_node)):
         peaks = []
         for seconds in (10, 600):
             source = make_video(folder / f"{seconds}s.mp4", seconds * SLOW_RATE, 180, 320, SLOW_RATE)
             peaks.append(measure(source, folder, weights))
+            print(f"{name}, {seconds} s: {peaks[-1]:.0f} MB", file=sys.stderr, flush=True)
         rows.append([name, *(f"{peak:.0f}" for peak in peaks), f"{peaks[1] - peaks[0]:+.0f}"])
     table((f"320x180, {SLOW_RATE} fps, tiny network", "10 s, peak MB", "10 min, peak MB", "difference"), rows)
 

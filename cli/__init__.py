@@ -8,6 +8,7 @@ happen inside the commands.
 import argparse
 import json
 import logging
+import os
 import sys
 import warnings
 from collections.abc import Sequence
@@ -22,6 +23,7 @@ INTERRUPTED = 130
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line and return its exit code."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before torch is imported; docs/decisions.md says why
     options = build_parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO if options.verbose else logging.WARNING, format="%(name)s: %(message)s")
     if not (options.verbose or sys.warnoptions):

@@ -46,11 +46,10 @@ def build_network(config: TrainConfig) -> TextOVSR:
     if not config.start:
         net = TextOVSR(config.network)
         initialise(net, config.basicvsr)
+        if config.text_encoder:
+            _take_text_encoder(net, config.text_encoder)
         return net
-    path = Path(config.start).expanduser()
-    start = load_network(path if path.is_file() else find_weights(config.start, ()))
-    if not isinstance(start, TextOVSR):
-        raise WeightsError(f"Expected weights of TextOVSR to start from, got {config.start}; choose others.")
+    start = _load(config.start)
     wanted = config.network or start.config
     if replace(wanted, negative=False) != replace(start.config, negative=False):
         raise WeightsError(
@@ -61,6 +60,24 @@ def build_network(config: TrainConfig) -> TextOVSR:
     own = net.state_dict()
     net.load_state_dict({**own, **{key: value for key, value in start.state_dict().items() if key in own}})
     return net
+
+
+def _load(source: str) -> TextOVSR:
+    """A trained network: a file, or the name of one that ships."""
+    path = Path(source).expanduser()
+    network = load_network(path if path.is_file() else find_weights(source, ()))
+    if not isinstance(network, TextOVSR):
+        raise WeightsError(f"Expected weights of TextOVSR to start from, got {source}; choose others.")
+    return network
+
+
+def _take_text_encoder(net: TextOVSR, source: str) -> None:
+    donor = _load(source)
+    if donor.config.text != net.config.text:
+        raise WeightsError(
+            f"Expected {source} to have a text encoder of {net.config.text}, got {donor.config.text}; choose others."
+        )
+    net.basicvsr.text_encoder.load_state_dict(donor.basicvsr.text_encoder.state_dict())
 
 
 def without_negative(state_dict: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -185,6 +185,7 @@ class TrainConfig:
         network: what to train; None takes that of ``start``.
         start: weights to begin with: a file, or the name of shipped ones.
         basicvsr: or a BasicVSR checkpoint (.pth) to take the flow and, at 64 channels, the recurrence from.
+        text_encoder: weights whose text encoder a network without ``start`` takes over: a file, or a shipped name.
         noise_bank: file of ``textovsr train noise-bank``; without one, noise is synthesised.
         clips, material, losses, optimizer, validation: see there.
         steps: optimiser steps in all.
@@ -203,6 +204,7 @@ class TrainConfig:
     network: TextOVSRConfig | None = None
     start: str = ""
     basicvsr: Path | None = None
+    text_encoder: str = ""
     noise_bank: Path | None = None
     clips: ClipConfig = field(default_factory=ClipConfig)
     material: MaterialConfig = field(default_factory=MaterialConfig)

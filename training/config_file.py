@@ -73,7 +73,7 @@ def to_table(config: Any) -> dict[str, Any]:
     """The settings as plain values, fit for JSON; paths as names only, since a checkpoint's header is for others."""
     plain: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(config), default=lambda path: path.name))
     if isinstance(config, TrainConfig):
-        plain["start"] = Path(config.start).name
+        plain |= {name: Path(getattr(config, name)).name for name in ("start", "text_encoder")}
         plain["stage"] = 2 if isinstance(config, Stage2Config) else 1
     return plain
 

@@ -30,9 +30,9 @@ def tiny_network(seed: int = 0, **changes: object) -> TextOVSR:
     return network.eval().requires_grad_(False)
 
 
-def save_tiny(path: Path) -> Path:
+def save_tiny(path: Path, **changes: object) -> Path:
     """A checkpoint of such a network; returns its path."""
-    save_weights(tiny_network().state_dict(), path, {"licence": "none"})
+    save_weights(tiny_network(**changes).state_dict(), path, {"licence": "none"})
     return path
 
 

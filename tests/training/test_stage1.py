@@ -173,6 +173,22 @@ def test_a_run_can_start_from_weights_and_gain_a_negative_branch(folder: Path, t
         pass
 
 
+def test_a_new_network_can_have_the_text_encoder_of_another(folder: Path, tmp_path: Path) -> None:
+    donor = save_tiny(tmp_path / "tiny.safetensors")
+    config = configure(TrainConfig, folder, tmp_path / "run", text_encoder=str(donor))
+    theirs = load_network(donor).state_dict()
+    with open_run(config) as run:
+        own = run.net.state_dict()
+    taken = {key for key, value in theirs.items() if torch.equal(own[key], value)}
+    assert {key for key in own if "text_encoder" in key} <= taken
+    assert "basicvsr.text_proj.0.weight" not in taken
+    with (
+        pytest.raises(WeightsError, match="text encoder of"),
+        open_run(replace(config, network=replace(TINY, text=replace(TINY.text, hidden=16)))),
+    ):
+        pass
+
+
 def test_two_runs_do_not_share_a_folder(folder: Path, tmp_path: Path) -> None:
     config = configure(TrainConfig, folder, tmp_path / "run")
     with open_run(config), pytest.raises(JobRunningError, match="another trains there"):
