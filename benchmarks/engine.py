@@ -2,7 +2,7 @@
 
 ``python benchmarks/engine.py [cost] [overlap] [memory] [hour] [resume]`` prints the tables that are named, or all. The
 first two and the last take a minute or two on 2 cores; ``memory`` (ten minutes of video through the command line and
-through ComfyUI, with a tiny network) takes about half an hour and ``hour`` (an hour of video, no network) a quarter of one.
+through ComfyUI, with a tiny network) takes half an hour, ``hour`` (an hour of video, no network) a quarter of one.
 """
 
 import argparse
