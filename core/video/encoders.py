@@ -16,6 +16,7 @@ from ..errors import EncoderError, SettingError
 from .color import HLG, PQ, ColorTags, tag_frame
 from .encoder_options import hardware_options, software_options
 from .hdr import HdrMetadata
+from .priority import ordinary_priority
 from .probe import VideoInfo
 from .source import silence_ffmpeg
 
@@ -230,7 +231,8 @@ def open_context(context: VideoCodecContext, encoder: Encoder) -> None:
     """
     size = f"{context.width}x{context.height}"  # a refused context forgets it
     try:
-        context.open()
+        with ordinary_priority():
+            context.open()
     except (av.error.FFmpegError, ValueError) as error:
         raise EncoderError(
             f"Expected {encoder.name} to take {size} {encoder.stored_format}, got {getattr(error, 'strerror', error)}; "

@@ -1,0 +1,43 @@
+"""No encoder leaves real-time threads behind: they would keep the rest of the machine waiting."""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from textovsr.core.config import EncodeConfig
+from textovsr.core.video.priority import ordinary_priority
+from textovsr.core.video.writer import VideoWriter
+from textovsr.tests.core.video.test_writer import spec
+
+pytestmark = pytest.mark.skipif(
+    sys.platform != "linux" or os.geteuid() != 0, reason="only Linux's root may have real-time threads"
+)
+
+
+def policies() -> set[int]:
+    """Those of all threads there are."""
+    return {os.sched_getscheduler(int(task.name)) for task in Path("/proc/self/task").iterdir()}
+
+
+@pytest.mark.parametrize("codec", ["h264", "hevc", "av1"])
+def test_writing_leaves_every_thread_as_it_was(codec: str, tmp_path: Path) -> None:
+    clip = torch.rand(4, 3, 64, 96, generator=torch.Generator().manual_seed(0))
+    assert policies() == {os.SCHED_OTHER}
+    with VideoWriter(tmp_path / "out.mkv", spec(clip), EncodeConfig(codec=codec)) as writer:  # type: ignore[arg-type]
+        for number, image in enumerate(clip):
+            writer.write(image, 40 * number, 40)
+        assert policies() == {os.SCHED_OTHER}
+    assert policies() == {os.SCHED_OTHER}
+
+
+def test_what_the_user_chose_is_given_back() -> None:
+    os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+    try:
+        with ordinary_priority():
+            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+        assert os.sched_getscheduler(0) == os.SCHED_BATCH
+    finally:
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
