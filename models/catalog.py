@@ -57,6 +57,25 @@ DEGRADATION = Shipped(
 )
 """None of ``SHIPPED``: nobody chooses it."""
 
+NIQE = Shipped(
+    name="niqe",
+    file="niqe.safetensors",
+    sha256="bbf21bd9a978e0438d60ca1cadce2047c1dba260324b8dee805ac93df3aaa2ef",
+    licence="Apache-2.0",
+    purpose="The statistics of natural pictures that NIQE compares with.",
+)
+
+BRISQUE = Shipped(
+    name="brisque",
+    file="brisque.safetensors",
+    sha256="eecc76f279deee9609e6c6a5d24fcc25d285bc2686cc21f70701c0f5d8451f59",
+    licence="LicenseRef-LIVE-BRISQUE",
+    purpose="The support vectors of BRISQUE.",
+)
+
+MEASURES = (NIQE, BRISQUE)
+"""Parameters of measures; nobody chooses them either."""
+
 
 def list_weights(folders: Sequence[Path]) -> list[str]:
     """Names to choose from: the shipped ones first, then the files in ``folders``, relative to them.

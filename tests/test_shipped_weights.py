@@ -14,7 +14,7 @@ from textovsr.core.quality.fidelity import psnr_y, ssim_y
 from textovsr.core.quality.temporal import warping_errors
 from textovsr.core.restorers.text_ovsr import TextOVSRRestorer
 from textovsr.core.video.reader import VideoReader
-from textovsr.models.catalog import DEGRADATION, FOLDER, SHIPPED, detail_end, find_weights
+from textovsr.models.catalog import DEGRADATION, FOLDER, MEASURES, SHIPPED, detail_end, find_weights
 from textovsr.models.registry import load_network, read_metadata
 from textovsr.models.text_ovsr import TextOVSR
 
@@ -58,7 +58,7 @@ def test_a_shipped_file_is_whole_small_and_described(shipped: object) -> None:
 
 
 def test_nothing_ships_that_the_catalogue_does_not_name() -> None:
-    named = {shipped.file for shipped in (*SHIPPED, DEGRADATION)}
+    named = {shipped.file for shipped in (*SHIPPED, *MEASURES, DEGRADATION)}
     named |= {detail_end(Path(shipped.file)).name for shipped in SHIPPED if shipped.detail_sha256}
     assert {path.name for path in FOLDER.glob("*.safetensors")} == named
 

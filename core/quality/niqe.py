@@ -1,6 +1,6 @@
 """NIQE: how far a picture's statistics are from those of natural pictures (Mittal, Soundararajan, Bovik, 2013).
 
-Lower is better; no reference is needed. The parameters of the natural pictures are a file that the caller provides.
+Lower is better; no reference is needed. The parameters of the natural pictures ship.
 """
 
 from dataclasses import dataclass
@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
+from safetensors.torch import load_file
 from torch import Tensor
 
+from ...models.catalog import NIQE, find_shipped
 from ..errors import ShapeError
 from .fidelity import luma
 
@@ -40,6 +42,15 @@ def read_natural_statistics(path: Path) -> NaturalStatistics:
     return NaturalStatistics(mean, covariance)
 
 
+def load_natural_statistics() -> NaturalStatistics:
+    """The shipped ones.
+
+    Raises:
+        DamagedWeightsError: the file is not the one that was shipped.
+    """
+    return NaturalStatistics(**load_file(find_shipped(NIQE)))
+
+
 def niqe(frame: Tensor, natural: NaturalStatistics, border: int = 0) -> float:
     """The score of one frame (section II of the paper), on its luma in 8 bits.
 
@@ -60,7 +71,7 @@ def niqe(frame: Tensor, natural: NaturalStatistics, border: int = 0) -> float:
         raise ShapeError(f"Expected a frame with two blocks of {BLOCK} pixels, got {width}x{height}; NIQE needs them.")
     grey = luma(frame.double()).mul(255).round()
     grey = grey[border : border + rows * BLOCK, border : border + columns * BLOCK]
-    features = torch.cat([_features(grey, BLOCK), _features(_halve(grey), BLOCK // 2)], dim=1)
+    features = torch.cat([_features(grey, BLOCK), _features(halve(grey), BLOCK // 2)], dim=1)
     features = features[~features.isnan().any(dim=1)]
     if len(features) < 2:
         return float("nan")
@@ -72,10 +83,10 @@ def niqe(frame: Tensor, natural: NaturalStatistics, border: int = 0) -> float:
 def _features(grey: Tensor, block: int) -> Tensor:
     """(H,W) in [0,255] -> (blocks,18): the shape and width of the pixels' and of their neighbours' products' spread."""
     blocks = _normalize(grey).unfold(0, block, block).unfold(1, block, block).reshape(-1, block, block)
-    alpha, left, right, _ = _fit(blocks)
+    alpha, left, right, _ = fit_asymmetric(blocks)
     columns = [alpha, (left + right) / 2]
     for shift in _SHIFTS:
-        alpha, left, right, mean = _fit(blocks * blocks.roll(shift, dims=(1, 2)))
+        alpha, left, right, mean = fit_asymmetric(blocks * blocks.roll(shift, dims=(1, 2)))
         columns += [alpha, mean, left, right]
     return torch.stack(columns, dim=1)
 
@@ -97,8 +108,12 @@ def _normalize(grey: Tensor) -> Tensor:
     return torch.where(difference.abs() < _ROUNDING, 0.0, difference) / (deviation + 1)
 
 
-def _fit(blocks: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def fit_asymmetric(blocks: Tensor, scaled: bool = True) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """The asymmetric generalised Gaussian of each block by its moments (equations 8 to 10).
+
+    Args:
+        blocks: (blocks,H,W) or any (blocks,...).
+        scaled: the widths are the distribution's beta as NIQE takes them; else its deviations, as BRISQUE does.
 
     Returns:
         Its shape, left and right width, and mean, (blocks,) each; NaN where a side is empty.
@@ -113,16 +128,15 @@ def _fit(blocks: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     expected = (2 * torch.lgamma(2 / shapes) - torch.lgamma(1 / shapes) - torch.lgamma(3 / shapes)).exp()
     alpha = shapes[(moments[:, None] - expected).abs().argmin(dim=1)]
     scale = ((torch.lgamma(1 / alpha) - torch.lgamma(3 / alpha)) / 2).exp()
-    left, right = left * scale, right * scale
-    mean = (right - left) * (torch.lgamma(2 / alpha) - torch.lgamma(1 / alpha)).exp()
-    return alpha, left, right, mean
+    mean = (right - left) * scale * (torch.lgamma(2 / alpha) - torch.lgamma(1 / alpha)).exp()
+    return (alpha, left * scale, right * scale, mean) if scaled else (alpha, left, right, mean)
 
 
 def _root_mean_square(x: Tensor, chosen: Tensor) -> Tensor:
     return ((x * x * chosen).sum(dim=1) / chosen.sum(dim=1)).sqrt()
 
 
-def _halve(grey: Tensor) -> Tensor:
+def halve(grey: Tensor) -> Tensor:
     """(H,W) -> (H/2,W/2): antialiased bicubic (a = -0.5), the picture mirrored beyond its border."""
     reach = _HALVING_REACH
     rows = torch.cat([grey[:reach].flip(0), grey, grey[-reach:].flip(0)])

@@ -1,6 +1,7 @@
 import math
 
 import pytest
+import skimage.metrics
 import torch
 
 from textovsr.core.errors import ShapeError
@@ -27,6 +28,17 @@ def test_ssim_is_one_for_equals_and_falls_with_noise() -> None:
     assert ssim_y(clip(), clip()) == pytest.approx(1)
     little, much = (ssim_y(clip() + noise * sigma, clip()) for sigma in (0.02, 0.1))
     assert 1 > little > 0.95 > much
+
+
+def test_they_agree_with_scikit_image() -> None:
+    noisy = (clip() + torch.randn(clip().shape, generator=torch.Generator().manual_seed(1)) * 0.05).double()
+    for x, reference in zip(noisy, clip().double(), strict=True):
+        ours, theirs = luma(x).numpy(), luma(reference).numpy()
+        psnr = skimage.metrics.peak_signal_noise_ratio(theirs, ours, data_range=1.0)
+        assert psnr_y(x, reference) == pytest.approx(psnr, abs=1e-6)
+        settings = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "data_range": 1.0}
+        _, everywhere = skimage.metrics.structural_similarity(theirs, ours, full=True, **settings)
+        assert ssim_y(x[None], reference[None]) == pytest.approx(everywhere[5:-5, 5:-5].mean(), abs=1e-6)
 
 
 def test_sizes_have_to_be_equal() -> None:
