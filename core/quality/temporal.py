@@ -1,14 +1,20 @@
-"""Steadiness over time: the warping error."""
+"""Steadiness over time: the warping error, and flicker where nothing moves."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from ...models.spynet import SPyNet
-from ...models.warp import warp
+from ...models.warp import resize_flow, warp
 from ..errors import ShapeError
+from .fidelity import luma
+
+_STILL, _LEAST_STILL = 2.0, 0.02
+_AREA = 9
+_MEDIAN_SIDE = 256
 
 
 def warping_errors(clip: Tensor, reference: Tensor, flow_net: SPyNet) -> list[float]:
@@ -52,15 +58,29 @@ def find_motion(reference: Tensor, flow_net: SPyNet) -> list[Motion]:
     A pixel is visible where the flow there and back ends within .5 + .01 (|there|^2 + |back|^2) square pixels of where
     it began (Sundaram et al., ECCV 2010) and inside the picture.
     """
-    motions = []
-    for before, after in zip(reference[:-1, None], reference[1:, None], strict=True):
-        there = flow_net(after, before)
-        back = warp(flow_net(before, after), there, padding="border")
-        length = (there**2).sum(dim=1, keepdim=True) + (back**2).sum(dim=1, keepdim=True)
-        returns = ((there + back) ** 2).sum(dim=1, keepdim=True) <= 0.01 * length + 0.5
-        inside = warp(torch.ones_like(length), there) > 0.999
-        motions.append(Motion(there, (returns & inside).float()))
-    return motions
+    pairs = zip(reference[:-1, None], reference[1:, None], strict=True)
+    return [_motion(after, flow_net(after, before), flow_net(before, after)) for before, after in pairs]
+
+
+@torch.no_grad()
+def find_motion_small(before: Tensor, after: Tensor, flow_net: SPyNet, side: int) -> Motion:
+    """``find_motion`` of two frames (1,3,H,W), with the flow found at no more than ``side`` pixels a side."""
+    height, width = after.shape[-2:]
+    share = min(1.0, side / max(height, width))
+    if share == 1.0:
+        return _motion(after, flow_net(after, before), flow_net(before, after))
+    small = (max(round(height * share), 1), max(round(width * share), 1))
+    a, b = (F.interpolate(x, size=small, mode="area") for x in (before, after))
+    there, back = (resize_flow(flow, (height, width)) for flow in (flow_net(b, a), flow_net(a, b)))
+    return _motion(after, there, back)
+
+
+def _motion(after: Tensor, there: Tensor, back: Tensor) -> Motion:
+    back = warp(back, there, padding="border")
+    length = (there**2).sum(dim=1, keepdim=True) + (back**2).sum(dim=1, keepdim=True)
+    returns = ((there + back) ** 2).sum(dim=1, keepdim=True) <= 0.01 * length + 0.5
+    inside = warp(torch.ones_like(after[:, :1]), there) > 0.999
+    return Motion(there, (returns & inside).float())
 
 
 def warping_error(clip: Tensor, motions: Sequence[Motion]) -> float:
@@ -86,3 +106,29 @@ def warping_error(clip: Tensor, motions: Sequence[Motion]) -> float:
         difference = ((warp(before, motion.flow) - after) ** 2).mean(dim=1, keepdim=True)
         errors.append(float((difference * motion.visible).sum() / motion.visible.sum().clamp_min(1)))
     return sum(errors) / len(errors)
+
+
+def flicker(before: Tensor, middle: Tensor, after: Tensor) -> float:
+    """How far the luma of the middle frame is from the mean of its neighbours' where nothing moves, in levels of 255.
+
+    It is half the absolute second difference over time: slow changes of light cost nothing, a frame that is brighter,
+    shimmering detail and boiling noise do. Still is what the mean over 9x9 pixels tells: there the frames before and
+    after differ by less than 2 levels, once the median change of the whole picture is taken off.
+
+    Args:
+        before: (3,H,W) RGB in [0,1], at least 9x9.
+        middle: the next frame.
+        after: the one after it.
+
+    Returns:
+        0 for a still picture, about 1 for the noise of a good camera; NaN if less than a fiftieth of it is still.
+    """
+    first, now, last = (luma(x.float()) * 255 for x in (before, middle, after))
+    change = last - first
+    step = max(min(change.shape) // _MEDIAN_SIDE, 1)
+    change = change - change[::step, ::step].median()
+    area = F.avg_pool2d(change[None, None], _AREA, stride=1, padding=_AREA // 2, count_include_pad=False)[0, 0]
+    still = area.abs() < _STILL
+    if float(still.float().mean()) < _LEAST_STILL:
+        return float("nan")
+    return float((now - (first + last) / 2).abs()[still].mean())

@@ -1,9 +1,11 @@
+import math
+
 import pytest
 import torch
 from torch import Tensor, nn
 
 from textovsr.core.errors import ShapeError
-from textovsr.core.quality.temporal import Motion, find_motion, warping_error
+from textovsr.core.quality.temporal import Motion, find_motion, find_motion_small, flicker, warping_error
 
 
 class Shift(nn.Module):
@@ -62,3 +64,40 @@ def test_hidden_pixels_do_not_count() -> None:
 def test_motions_and_frames_have_to_fit() -> None:
     with pytest.raises(ShapeError, match="a clip of 1 frames, two or more, got 3"):
         warping_error(moving(3), [])
+
+
+def still(seed: int = 1) -> Tensor:
+    return torch.rand(3, 40, 40, generator=torch.Generator().manual_seed(seed)) * 0.5 + 0.2
+
+
+def test_a_brighter_frame_is_flicker_and_a_slow_change_is_none() -> None:
+    x = still()
+    level = 0.02 * 219
+    assert flicker(x, x + 0.02, x) == pytest.approx(level, rel=1e-3)
+    assert flicker(x, x + 0.02, x + 0.04) == pytest.approx(0, abs=1e-3)
+    assert flicker(x, x + 0.02, x - 0.02) == pytest.approx(1.5 * level, rel=1e-3)
+
+
+def test_noise_is_flicker() -> None:
+    noisy = [still() + 0.01 * torch.randn(3, 40, 40, generator=torch.Generator().manual_seed(i)) for i in range(3)]
+    assert 0.8 < flicker(*noisy) < 3
+
+
+def test_what_moves_is_left_out() -> None:
+    before, middle, after = still(), still().clone(), still().clone()
+    middle[:, :20] = 0
+    after[:, :20] = 1
+    assert flicker(before, middle, after) < 0.2 * flicker(before, middle, before)
+    ramp = torch.linspace(0, 1, 200)[:, None].expand(3, 200, 12)
+    assert math.isnan(flicker(torch.zeros_like(ramp), ramp / 2, ramp))
+
+
+def test_flow_found_at_less_pixels_is_that_of_all_of_them() -> None:
+    class Half(nn.Module):
+        def forward(self, reference: Tensor, support: Tensor) -> Tensor:
+            assert reference.shape[-2:] == (16, 32)
+            return torch.full((1, 2, 16, 32), 0.5)
+
+    motion = find_motion_small(torch.zeros(1, 3, 32, 64), torch.zeros(1, 3, 32, 64), Half(), side=32)
+    assert motion.flow.shape == (1, 2, 32, 64)
+    assert float(motion.flow.mean()) == pytest.approx(1.0)
