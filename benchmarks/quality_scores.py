@@ -1,22 +1,17 @@
 """What a result is measured by: PSNR-Y, SSIM, NIQE, VMAF, VMAF-NEG and the warping error."""
 
-import json
-import subprocess
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-import torch
-from quality_packages import FFMPEG, NATURAL, obtain
+from quality_packages import FFMPEG, obtain
 from quality_peers import load_basicvsr
 from torch import Tensor
 
 from textovsr.core.quality.fidelity import psnr_y, ssim_y
-from textovsr.core.quality.niqe import niqe, read_natural_statistics
+from textovsr.core.quality.niqe import load_natural_statistics, niqe
 from textovsr.core.quality.temporal import Motion, find_motion, warping_error
-
-MODELS = ("vmaf_v0.6.1", "vmaf_v0.6.1neg")
+from textovsr.core.quality.vmaf import measure_vmaf
 
 
 @dataclass(frozen=True)
@@ -51,7 +46,7 @@ class Judge:
     """Measures results; the flow is always that of BasicVSR's SPyNet in the original, whatever is measured."""
 
     def __init__(self, cache: Path) -> None:
-        self._natural = read_natural_statistics(obtain(NATURAL, cache))
+        self._natural = load_natural_statistics()
         self._ffmpeg = obtain(FFMPEG, cache)
         self._flow_net = load_basicvsr(cache).spynet
 
@@ -79,29 +74,3 @@ class Judge:
 def quantize(clip: Tensor) -> Tensor:
     """To the nearest of 256 levels."""
     return clip.clamp(0, 1).mul(255).round() / 255
-
-
-def measure_vmaf(clip: Tensor, reference: Tensor, ffmpeg: Path) -> tuple[float, float]:
-    """VMAF v0.6.1 and its NEG variant, the mean over the frames, both clips (T,3,H,W) as 4:2:0.
-
-    Raises:
-        CalledProcessError: this ffmpeg has no libvmaf.
-    """
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        inputs: list[str] = []
-        for file, frames in (("result.rgb", clip), ("reference.rgb", reference)):
-            # (T,C,H,W) -> (T,H,W,C)
-            pixels = frames.mul(255).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous()
-            (folder / file).write_bytes(pixels.numpy().tobytes())
-            size = f"{frames.shape[3]}x{frames.shape[2]}"
-            inputs += ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", size, "-r", "25", "-i", file]
-        models = "|".join(f"version={model}\\:name={model}" for model in MODELS)
-        graph = (
-            "[0:v]format=yuv420p[a];[1:v]format=yuv420p[b];"
-            f"[a][b]libvmaf=model='{models}':log_fmt=json:log_path=vmaf.json"
-        )
-        command = [str(ffmpeg), "-hide_banner", "-loglevel", "error", *inputs, "-lavfi", graph, "-f", "null", "-"]
-        subprocess.run(command, check=True, cwd=folder)
-        pooled = json.loads((folder / "vmaf.json").read_text("utf-8"))["pooled_metrics"]
-    return pooled[MODELS[0]]["mean"], pooled[MODELS[1]]["mean"]
