@@ -126,3 +126,9 @@ LARGEST_AREA = 40_000_000
 
 DECODER_THREADS = 4
 """Frames decoded side by side, at most."""
+
+CLIP_LEAST_SIDE = 32
+"""Sides of a picture that CLIP's ResNet can take, in pixels: it shrinks them 32 times."""
+
+CLIP_BATCH = (8, 2_000_000)
+"""Frames, and pixels, that CLIP-IQA looks at together, at most; one frame may have more."""
