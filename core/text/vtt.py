@@ -1,6 +1,7 @@
 """Texts over time as WebVTT; plain text stands for the whole video."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ..errors import SettingError
@@ -9,6 +10,9 @@ _TIMING = re.compile(r"^((?:\d+:)?\d{2}:\d{2}\.\d{3})\s+-->\s+((?:\d+:)?\d{2}:\d
 
 _ROUNDING = 0.0005
 """Seconds: WebVTT counts milliseconds, so a cue that is meant to start at a frame may be written half of one later."""
+
+_LONGEST = 99 * 3600 + 59 * 60 + 59.999
+"""Seconds: the end of a cue that has none."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,26 @@ def parse_text(text: str) -> TimedText:
         blocks.insert(0, header.partition("\n")[2])
     cues = [cue for block in blocks if (cue := _parse_block(block)) is not None]
     return TimedText(tuple(sorted(cues, key=lambda cue: cue.start)))
+
+
+def write_text(cues: Iterable[Cue]) -> str:
+    """WebVTT that ``parse_text`` reads back, times rounded to milliseconds.
+
+    A cue lasts a millisecond at least, as the format wants it; one without an end lasts to the format's longest hour.
+    Angle brackets, which would be markup, are left out; white space becomes single spaces.
+    """
+    blocks = ["WEBVTT"]
+    for cue in cues:
+        start = round(max(cue.start, 0.0) * 1000)
+        end = max(min(round(min(cue.end, _LONGEST) * 1000), round(_LONGEST * 1000)), start + 1)
+        words = " ".join(cue.text.replace("<", "").replace(">", "").split())
+        blocks.append(f"{_stamp(start)} --> {_stamp(end)}\n{words}")
+    return "\n\n".join(blocks) + "\n"
+
+
+def _stamp(milliseconds: int) -> str:
+    minutes, rest = divmod(milliseconds, 60_000)
+    return f"{minutes // 60:02}:{minutes % 60:02}:{rest // 1000:02}.{rest % 1000:03}"
 
 
 def _parse_block(block: str) -> Cue | None:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from textovsr.core.errors import SettingError
-from textovsr.core.text.vtt import Cue, parse_text
+from textovsr.core.text.vtt import Cue, parse_text, write_text
 
 EXAMPLE = """WEBVTT - captions
 Kind: descriptions
@@ -110,3 +110,30 @@ def test_what_is_written_is_read(starts: list[int], words: list[str]) -> None:
 def test_bad_times_are_named(block: str, message: str) -> None:
     with pytest.raises(SettingError, match=message):
         parse_text(f"WEBVTT\n\n{block}")
+
+
+@given(
+    spans=st.lists(st.tuples(st.integers(0, 10**8), st.integers(1, 10**6)), min_size=1, max_size=6),
+    text=st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"], exclude_characters="<>"), max_size=40),
+)
+def test_what_is_written_is_read_back(spans: list[tuple[int, int]], text: str) -> None:
+    cues = [Cue(start / 1000, (start + length) / 1000, " ".join(text.split())) for start, length in spans]
+    read = parse_text(write_text(cues)).cues
+    for ours, theirs in zip(sorted(cues, key=lambda cue: cue.start), read, strict=True):
+        assert (theirs.start, theirs.end, theirs.text) == (
+            pytest.approx(ours.start),
+            pytest.approx(ours.end),
+            ours.text,
+        )
+
+
+def test_a_written_cue_is_one_line_without_markup_and_lasts() -> None:
+    written = write_text([Cue(-1.0, 0.0, "a <b>cat</b>\n\non --> a sofa"), Cue(3661.0004, float("inf"), "x")])
+    assert written == (
+        "WEBVTT\n\n00:00:00.000 --> 00:00:00.001\na bcat/b on -- a sofa\n\n01:01:01.000 --> 99:59:59.999\nx\n"
+    )
+    assert [cue.text for cue in parse_text(written).cues] == ["a bcat/b on -- a sofa", "x"]
+
+
+def test_no_cues_are_a_header() -> None:
+    assert write_text([]) == "WEBVTT\n"
