@@ -6,11 +6,11 @@ The weights of the ends are interpolated linearly, tensor by tensor (Wang et al.
 
 from pathlib import Path
 
-from torch import nn
+from torch import Tensor, nn
 
 from ..core.errors import SettingError, UnknownCheckpointError, WeightsNotFoundError
 from .catalog import detail_end
-from .registry import load_network
+from .registry import load_network, read_state_dict
 
 
 def load_dialled(path: Path, fidelity: float = 1.0) -> nn.Module:
@@ -18,7 +18,8 @@ def load_dialled(path: Path, fidelity: float = 1.0) -> nn.Module:
 
     Args:
         path: the fidelity end; see ``load_network``.
-        fidelity: 1 is the fidelity end, 0 the detail end, which is the file at ``detail_end(path)``.
+        fidelity: 1 is the fidelity end, 0 the detail end, which is the file at ``detail_end(path)``. That file may
+            hold only the tensors that differ.
 
     Raises:
         SettingError: ``fidelity`` is not in [0,1].
@@ -36,7 +37,8 @@ def load_dialled(path: Path, fidelity: float = 1.0) -> nn.Module:
             f"Expected a detail end {other.name} beside {path.name} for fidelity {fidelity:g}, found none; set the "
             "fidelity to 1, or choose weights that have one."
         )
-    ends, own = load_network(other).state_dict(), network.state_dict()
+    own = network.state_dict()
+    ends = _completed(other, own)
     if {key: value.shape for key, value in ends.items()} != {key: value.shape for key, value in own.items()}:
         raise UnknownCheckpointError(
             f"Expected {other.name} to be the same network as {path.name}, got another size; set the fidelity to 1."
@@ -45,3 +47,11 @@ def load_dialled(path: Path, fidelity: float = 1.0) -> nn.Module:
         if value.is_floating_point():
             value.lerp_(ends[key], 1 - fidelity)
     return network
+
+
+def _completed(path: Path, own: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors of a detail end; what its file does not hold is as in the fidelity end."""
+    held = read_state_dict(path)
+    if held.keys() < own.keys():
+        return {**own, **{key: value.to(own[key].dtype) for key, value in held.items()}}
+    return load_network(path).state_dict()

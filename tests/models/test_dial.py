@@ -8,7 +8,7 @@ import torch
 from textovsr.core.errors import SettingError, UnknownCheckpointError, WeightsNotFoundError
 from textovsr.models.catalog import detail_end, list_weights
 from textovsr.models.dial import load_dialled
-from textovsr.models.registry import save_weights
+from textovsr.models.registry import read_state_dict, save_weights
 from textovsr.tests.helpers.networks import tiny_network
 
 
@@ -26,6 +26,22 @@ def test_weights_lie_between_the_ends(ends: Path, fidelity: float) -> None:
     for key, value in load_dialled(ends, fidelity).state_dict().items():
         expected = fidelity * faithful[key] + (1 - fidelity) * detailed[key] if value.is_floating_point() else value
         torch.testing.assert_close(value, expected, msg=key)
+
+
+def test_a_detail_end_may_hold_only_what_differs(ends: Path) -> None:
+    whole = read_state_dict(detail_end(ends))
+    save_weights({key: value for key, value in whole.items() if "text_encoder" not in key}, detail_end(ends), {})
+    faithful, dialled = load_dialled(ends).state_dict(), load_dialled(ends, 0.0).state_dict()
+    for key, value in dialled.items():
+        expected = faithful[key] if "text_encoder" in key else whole[key].to(value.dtype)
+        assert torch.equal(value, expected), key
+
+
+@pytest.mark.parametrize("key", ["basicvsr.conv_last.weight", "somewhere.weight"])
+def test_a_part_of_another_network_is_refused(ends: Path, key: str) -> None:
+    save_weights({key: torch.zeros(3, 3, 3, 3)}, detail_end(ends), {})
+    with pytest.raises(UnknownCheckpointError, match="detail"):
+        load_dialled(ends, 0.5)
 
 
 def test_the_ends_give_different_pictures_and_the_middle_another(ends: Path) -> None:
