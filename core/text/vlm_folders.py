@@ -11,6 +11,7 @@ import torch
 from ..device import memory_budget
 from ..errors import DamagedWeightsError, MissingDependencyError, UnknownCheckpointError, WeightsNotFoundError
 from .vlm import VisionLanguageModel
+from .vlm_download import REPOSITORY
 
 Precision = Literal["auto", "bfloat16", "float16", "float32", "4-bit"]
 """What a model computes in; auto chooses by the device."""
@@ -34,7 +35,7 @@ def list_vlms(folders: Sequence[Path]) -> dict[str, Path]:
     for folder in folders:
         for depth in range(1, _DEPTH + 1):
             for config in sorted(folder.glob("*/" * depth + "config.json")):
-                if _sees(config):
+                if _sees(config) and not config.relative_to(folder).as_posix().startswith("."):  # half a download
                     found.setdefault(config.parent.relative_to(folder).as_posix(), config.parent)
     return dict(sorted(found.items()))
 
@@ -54,7 +55,7 @@ def find_vlm(name: str, folders: Sequence[Path]) -> Path:
     places = " or ".join(str(folder) for folder in folders) or "a folder of models"
     raise WeightsNotFoundError(
         f"Expected {wanted}, found {', '.join(found) or 'none'}. There are three ways: put the folder of one, such as "
-        f"llava-hf/llava-onevision-qwen2-7b-ov-hf from Hugging Face, into {places}; or tick `download` to have it "
+        f"{REPOSITORY} from Hugging Face, into {places}; or tick `download` to have it "
         "fetched; or write the captions yourself into `captions`, which needs no model."
     )
 
@@ -87,7 +88,7 @@ def load_vlm(
         raise MissingDependencyError(f"Expected what {folder.name} needs, got: {error}") from error
     except (*_DAMAGED, SafetensorError) as error:
         raise DamagedWeightsError(
-            f"Expected a whole model in {folder}, got {type(error).__name__}: {str(error).strip().splitlines()[0]}; "
+            f"Expected a whole model in {folder}, got {type(error).__name__}: {_first_line(error)}; "
             "copy or download it again (config, processor, tokenizer and .safetensors files)."
         ) from error
     if report["missing_keys"] or report["mismatched_keys"]:
@@ -160,7 +161,7 @@ def _read_config(folder: Path) -> Any:
     except (*_DAMAGED, ImportError) as error:
         raise UnknownCheckpointError(
             f"Expected a kind of model that transformers knows, got {kind or 'none'} in {path}: "
-            f"{str(error).strip().splitlines()[0]}; choose another model or a newer transformers."
+            f"{_first_line(error)}; choose another model or a newer transformers."
         ) from error
     from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES as KINDS
 
@@ -199,6 +200,10 @@ def _check_packages(precision: Precision) -> None:
             f"Expected {' and '.join(missing)} for 4 bit, found none; run `pip install {' '.join(missing)}`, or choose "
             "another precision."
         )
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or "no reason").splitlines()[0]
 
 
 def _transformers() -> Any:
