@@ -106,7 +106,7 @@ class _Panel:
 
         if self._measure == self._report.worst_by:
             for worst in self._report.summary.worst:
-                left, right = self._x(worst.start), self._x(worst.start + worst.duration)
+                left, right = self._x(worst.start), min(self._x(worst.start + worst.duration), _WIDTH - _RIGHT)
                 drawing.rectangle(fine((left, self._top), (max(right, left + 1), self._bottom)), fill=_MARK)
         for tick in ticks(self._low, self._high, 4):
             drawing.line(fine((_LEFT, self._y(tick)), (_WIDTH - _RIGHT, self._y(tick))), fill=_GRID, width=_FINE)
@@ -121,7 +121,7 @@ class _Panel:
             [(s, s.most) for s in line], [(s, s.least) for s in reversed(line)]
         ))  # fmt: skip
         drawing.polygon(fine(*most, *least), fill=_BAND)
-        drawing.line(fine(*((self._x(s.seconds), self._y(s.mean)) for s in line)), fill=_LINE, width=3, joint="curve")
+        drawing.line(fine(*((self._x(s.seconds), self._y(s.mean)) for s in line)), fill=_LINE, width=4, joint="curve")
 
     def words(self, drawing: "ImageDraw", font: Any) -> None:
         """Name, mean, and the axis."""
