@@ -77,6 +77,10 @@ class UnknownCheckpointError(WeightsError):
     """The keys of the checkpoint belong to no architecture we know, or do not fit it."""
 
 
+class DownloadError(TextOVSRError):
+    """A file could not be downloaded whole; what came is kept."""
+
+
 class ShapeError(TextOVSRError, ValueError):
     """A tensor has the wrong shape."""
 
