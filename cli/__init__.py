@@ -1,4 +1,4 @@
-"""The command line: ``textovsr upscale``, ``degrade``, ``describe``, ``info``, ``jobs``, ``train`` and ``weights``.
+"""The command line: ``textovsr`` and the name of a module in this folder, ``upscale`` and the others.
 
 Exit codes: 0 done; 1 an error that the message explains; 2 wrong usage; 130 interrupted. On the way to every code but 0
 no output appears; finished segments of an upscaling are kept, and the same command goes on after them. Heavy imports
@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..core.errors import TextOVSRError
-from . import degrade, describe, info, jobs, train, upscale, weights
+from . import caption, degrade, describe, info, jobs, score, train, upscale, weights
 
 INTERRUPTED = 130
 """The exit code of a shell's command that Ctrl-C ended."""
@@ -64,8 +64,10 @@ def build_parser() -> argparse.ArgumentParser:
     upscale.add_options(add("upscale", upscale.run, "Restore a video and make it four times larger."))
     degrade.add_options(add("degrade", degrade.run, "Make a video worse on purpose, and write down how."))
     describe.add_options(add("describe", describe.run, "Say how a video was spoilt, shot by shot."))
+    caption.add_options(add("caption", caption.run, "Say what is to be seen in a video, shot by shot."))
     info.add_options(add("info", info.run, "Say what a video file holds."))
     jobs.add_options(add("jobs", jobs.run, "List the unfinished jobs that stopped runs have left, or remove them."))
+    score.add_options(add("score", score.run, "Measure how good a video is, by itself or against the true one."))
     train.add_options(add("train", train.run, "Train a network of your own, or collect noise for it."))
     add("weights", weights.run, "List the weights to choose from.")
     return parser

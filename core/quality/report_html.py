@@ -113,7 +113,8 @@ def _worst(report: QualityReport, thumbnails: Sequence[Thumbnail]) -> str:
     least = 460 if report.reference is not None else 300
     return (
         f"<h2>Worst moments</h2><p class='faint'>By {escape(report.worst_by.title)}.{beside} "
-        f"Start and duration are what LoadVideo takes.</p><div class='grid-of' style='--least: min({least}px, 100%)'>{''.join(figures)}</div>"
+        "Start and duration are what LoadVideo takes.</p>"
+        f"<div class='grid-of' style='--least: min({least}px, 100%)'>{''.join(figures)}</div>"
     )
 
 
@@ -131,7 +132,7 @@ def _panels(report: QualityReport) -> str:
 
 
 def _profile(report: QualityReport) -> str:
-    every = "Every frame" if report.stride == 1 else f"Each {report.stride}th frame"
+    every = "Every frame" if report.stride == 1 else f"One frame in {report.stride}"
     beside = "; left the video, right the reference" if report.reference is not None else ""
     return (
         f"<h2>Temporal profile</h2><p class='faint'>{every} gives one line, time runs down{beside}. A steady video has "

@@ -1,0 +1,149 @@
+"""``textovsr score``: numbers, a table of every frame, a page."""
+
+import csv
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+
+from textovsr import cli
+
+SIZE = (96, 64)
+FRAMES = 8
+BAD = 5
+"""The frame that is spoilt."""
+
+
+def picture(number: int) -> np.ndarray:
+    """A texture that moves a pixel a frame, (64,96,3) uint8."""
+    rng = np.random.default_rng(1)
+    wide = rng.integers(60, 190, (SIZE[1] // 4, SIZE[0] // 4 + 8)).repeat(4, 0).repeat(4, 1)
+    return np.repeat(wide[:, number : number + SIZE[0], None], 3, axis=2).astype(np.uint8)
+
+
+def write(path: Path, spoilt: bool, frames: int = FRAMES, size: tuple[int, int] = SIZE) -> Path:
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("ffv1", rate=10)
+        stream.width, stream.height, stream.pix_fmt = *size, "bgr0"
+        for number in range(frames):
+            image = picture(number)[: size[1], : size[0]].copy()
+            if spoilt and number == BAD:
+                image = np.full_like(image, 120)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24").reformat(format="bgr0")))
+        container.mux(stream.encode(None))
+    return path
+
+
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A video with one bad frame, and the true one."""
+    folder = tmp_path_factory.mktemp("score")
+    return write(folder / "spoilt.mkv", spoilt=True), write(folder / "true.mkv", spoilt=False)
+
+
+def score(capsys: pytest.CaptureFixture[str], *arguments: object, code: int = 0) -> str:
+    """What it prints."""
+    assert cli.main(["score", *map(str, arguments), "--device", "cpu", "--quiet"]) == code
+    captured = capsys.readouterr()
+    return captured.out if code == 0 else captured.err
+
+
+def values(capsys: pytest.CaptureFixture[str], *arguments: object) -> dict[str, Any]:
+    return dict(json.loads(score(capsys, *arguments, "--json")))
+
+
+def test_against_a_reference(videos: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page, rows = tmp_path / "out" / "report.html", tmp_path / "out" / "rows.csv"
+    options = ("--reference", videos[1], "--html", page, "--csv", rows, "--window", 0.1, "--worst", 2)
+    found = values(capsys, videos[0], *options)
+    assert found["frames"] == FRAMES
+    assert {"psnr_y", "ssim", "vmaf", "vmaf_neg", "warping", "warping_relative", "flicker"} <= set(found["measures"])
+    assert found["measures"]["psnr_y"]["max"] == 100
+    assert found["measures"]["psnr_y"]["min"] < 25
+    assert found["worst_by"] == "vmaf_neg"
+    assert found["worst"][0]["start"] == pytest.approx(BAD / 10)
+    assert found["worst"][0]["duration"] == pytest.approx(0.1)
+    assert any("NIQE was not measured" in note for note in found["notes"])
+    with rows.open(newline="") as file:
+        table = list(csv.DictReader(file))
+    assert [int(row["frame"]) for row in table] == list(range(FRAMES))
+    assert min(table, key=lambda row: float(row["psnr_y"]))["frame"] == str(BAD)
+    assert table[0]["warping"] == ""
+    assert math.isclose(float(table[3]["seconds"]), 0.3)
+    text = page.read_text("utf-8")
+    assert text.count("<figure>") == 2
+    assert "http://" not in text
+    assert "https://" not in text
+    assert "<script" not in text
+
+
+def test_without_a_reference(videos: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> None:
+    text = score(capsys, videos[0], "--metrics", "sharpness,flicker", "--worst-by", "sharpness", "--window", 0.1)
+    lines = text.splitlines()
+    assert any(line.startswith("| sharpness (levels) |") for line in lines)
+    worst = next(line for line in lines if "start=" in line)
+    assert worst.split()[:2] == ["start=0.500", "duration=0.100"]
+
+
+def test_one_frame_in_n(videos: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = tmp_path / "rows.csv"
+    options = ("--reference", videos[1], "--metrics", "vmaf,flicker", "--every", 3, "--csv", rows)
+    assert values(capsys, videos[0], *options)["frames"] == FRAMES
+    with rows.open(newline="") as file:
+        table = list(csv.DictReader(file))
+    assert [row["frame"] for row in table] == ["0", "3", "6"]
+    assert all(row["vmaf"] for row in table)
+    assert [bool(row["flicker"]) for row in table] == [False, True, True]
+
+
+def test_a_part_keeps_the_times_of_the_file(videos: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> None:
+    options = ("--metrics", "sharpness", "--start", 0.3, "--duration", 0.4, "--window", 0.1)
+    found = values(capsys, videos[0], *options)
+    assert found["frames"] == 4
+    assert found["worst"][0]["start"] == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--metrics", "sharpnes"), "Expected one of psnr_y"),
+        (("--metrics", "ssim"), "Expected a reference for ssim"),
+        (("--metrics", "niqe"), "two blocks of 96 pixels"),
+        (("--metrics", "musiq"), "pip install pyiqa"),
+        (("--metrics", "sharpness", "--worst-by", "ssim"), "worst moments by one of sharpness"),
+        (("--every", "0"), "every and worst of at least 1"),
+        (("--line", "2"), "a line from 0 to 1"),
+    ],
+)
+def test_what_cannot_be_measured_is_said(
+    videos: tuple[Path, Path], arguments: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert message in score(capsys, videos[0], *arguments, code=1)
+
+
+def test_sizes_have_to_be_equal_or_are_made_so(
+    videos: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small = write(tmp_path / "small.mkv", spoilt=False, frames=2, size=(64, 48))
+    options = ("--reference", videos[1], "--metrics", "psnr_y")
+    assert "Expected a video of 96x64 pixels" in score(capsys, small, *options, code=1)
+    found = values(capsys, small, *options, "--resize")
+    assert found["frames"] == 2
+    assert any("The reference is longer" in note for note in found["notes"])
+
+
+def test_nothing_is_overwritten_unasked(
+    videos: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = tmp_path / "rows.csv"
+    rows.write_text("mine")
+    options = ("--metrics", "sharpness", "--csv", rows)
+    assert "--overwrite" in score(capsys, videos[0], *options, code=1)
+    assert rows.read_text() == "mine"
+    score(capsys, videos[0], *options, "--overwrite")
+    assert rows.read_text().startswith("frame,")
+    assert "none of the videos" in score(capsys, videos[0], "--csv", videos[0], "--overwrite", code=1)
