@@ -13,7 +13,7 @@ WEIGHTS_FOLDERS = "TEXTOVSR_WEIGHTS"
 
 def run(options: argparse.Namespace) -> Outcome:
     """List weights."""
-    folders = _weights_folders()
+    folders = weights_folders()
     entries = [{"name": s.name, "licence": s.licence, "purpose": s.purpose} for s in SHIPPED]
     shipped = {entry["name"] for entry in entries}
     for name in list_weights(folders):
@@ -30,8 +30,9 @@ def find(name: str) -> Path:
         WeightsNotFoundError: there is none.
     """
     path = Path(name).expanduser()
-    return path if path.is_file() else find_weights(name, _weights_folders())
+    return path if path.is_file() else find_weights(name, weights_folders())
 
 
-def _weights_folders() -> list[Path]:
+def weights_folders() -> list[Path]:
+    """The folders that the environment variable names."""
     return [Path(folder) for folder in os.environ.get(WEIGHTS_FOLDERS, "").split(os.pathsep) if folder]

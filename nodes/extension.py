@@ -10,9 +10,11 @@ logger = logging.getLogger(__name__)
 
 NODES: dict[str, str] = {
     "load_video": "LoadVideo",
+    "llava_caption": "LLaVACaption",
     "degradation_text": "DegradationText",
     "text_ovsr_upscale": "TextOVSRUpscale",
     "degrade_video": "DegradeVideo",
+    "quality_report": "QualityReport",
     "save_video": "SaveVideo",
 }
 """Module in this folder -> the node class in it; the order is the order in menus."""

@@ -6,7 +6,8 @@ import logging
 import os
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ from ..core.errors import SettingError
 from ..core.job import Progress, Restored, Workplace
 from ..core.restorer import Restorer
 from ..core.restorers.loading import make_restorer
+from ..core.text.vlm import VisionLanguageModel
+from ..core.text.vlm_folders import Precision, list_vlms, load_vlm, weights_size
 from ..models.catalog import SUFFIXES, detail_end, find_weights, list_weights
 from ..models.dial import load_dialled
 
@@ -31,6 +34,9 @@ log = logging.getLogger(__name__)
 
 WEIGHTS_FOLDER = "textovsr"
 """Name of our folder under ComfyUI's ``models``, and in ``extra_model_paths.yaml``."""
+
+VLM_FOLDERS = ("LLM", "LLavacheckpoints")
+"""Names of the folders that vision-language models are looked for in, besides our own; downloads go to the first."""
 
 ALLOWED_PATHS = "TEXTOVSR_PATHS"
 """Environment variable: folders that videos may be read from besides ComfyUI's own, separated as in PATH."""
@@ -41,6 +47,8 @@ _MEMORY_SHARE = 0.6
 
 folder_paths.add_model_folder_path(WEIGHTS_FOLDER, str(Path(folder_paths.models_dir) / WEIGHTS_FOLDER))
 folder_paths.folder_names_and_paths[WEIGHTS_FOLDER][1].update(SUFFIXES)
+for _name in VLM_FOLDERS:
+    folder_paths.add_model_folder_path(_name, str(Path(folder_paths.models_dir) / _name))
 
 check_cancelled = comfy.model_management.throw_exception_if_processing_interrupted
 
@@ -48,6 +56,16 @@ check_cancelled = comfy.model_management.throw_exception_if_processing_interrupt
 def weights_names() -> list[str]:
     """Weights to choose from: shipped ones first."""
     return list_weights(_weights_folders())
+
+
+def vlm_folders() -> list[Path]:
+    """Where vision-language models are looked for; the first is where downloads go."""
+    return [Path(folder) for name in (*VLM_FOLDERS, WEIGHTS_FOLDER) for folder in folder_paths.get_folder_paths(name)]
+
+
+def vlm_names() -> list[str]:
+    """Vision-language models to choose from."""
+    return list(list_vlms(vlm_folders()))
 
 
 def temporary_path(suffix: str) -> Path:
@@ -68,6 +86,18 @@ def output_path(prefix: str, size: tuple[int, int], suffix: str) -> tuple[Path, 
         prefix, folder_paths.get_output_directory(), *size
     )
     return Path(folder) / f"{name}_{counter:05}_{suffix}", subfolder
+
+
+def captions_path(prefix: str, video: Path, text: str) -> Path:
+    """Where to save a video's captions in the output folder.
+
+    Without a prefix that is the video's own name, unless a file of other captions has it; else the next numbered name.
+    """
+    passing = video.is_relative_to(Path(folder_paths.get_temp_directory()))  # its name says nothing
+    plain = Path(folder_paths.get_output_directory()) / f"{video.stem}.vtt"
+    if not prefix and not passing and (not plain.exists() or plain.read_bytes() == text.encode()):
+        return plain
+    return output_path(prefix or ("captions" if passing else video.stem), (0, 0), ".vtt")[0]
 
 
 def input_videos() -> list[str]:
@@ -120,6 +150,33 @@ def loaded_restorer(name: str, config: RecurrentConfig, fidelity: float = FIDELI
     return make_restorer(patcher.model, config, device, memory)
 
 
+@contextmanager
+def loaded_vlm(folder: Path, precision: Precision, keep: bool) -> Iterator[VisionLanguageModel]:
+    """A vision-language model under ComfyUI's memory management, off the graphics card afterwards.
+
+    Args:
+        folder: of the model.
+        precision: what it computes in. In 4 bit it cannot be moved, and is let go as a whole.
+        keep: hold it in main memory until another one is used.
+    """
+    device = comfy.model_management.get_torch_device()
+    files = weights_size(folder)
+    if precision == "4-bit":
+        comfy.model_management.free_memory(files / 2, device)
+        yield load_vlm(folder, device, precision)
+        return
+    if not keep:
+        _vlm_patcher.cache_clear()
+    make = _vlm_patcher if keep else _vlm_patcher.__wrapped__
+    patcher = make(folder, precision, files)
+    comfy.model_management.load_models_gpu([patcher], force_full_load=True)
+    try:
+        yield patcher.model
+    finally:
+        patcher.detach()
+        comfy.model_management.soft_empty_cache()
+
+
 def progress_reporter(node: type[io.ComfyNode], total: int | None = None) -> Callable[[Progress], None]:
     """A function that shows a job's progress on its node: bar, frames, fps, time left, the newest frame."""
     node_id = node.hidden.unique_id
@@ -146,6 +203,11 @@ def show_outcome(node: type[io.ComfyNode], restored: Restored) -> None:
     lines = [f"{restored.frames} frames, {shots}, in {restored.seconds:.0f} s"]
     lines += [f"lost: {line}" for line in restored.lost] + list(restored.notes)
     _show_text("\n".join(lines), node.hidden.unique_id)
+
+
+def show_text(node: type[io.ComfyNode], text: str) -> None:
+    """Write something on a node."""
+    _show_text(text, node.hidden.unique_id)
 
 
 def _show_text(text: str, node_id: str | None) -> None:
@@ -185,3 +247,9 @@ def _patcher(path: Path, fidelity: float, changed: tuple[int, ...]) -> comfy.mod
     if device.type == "cuda":
         network = network.half()
     return comfy.model_patcher.ModelPatcher(network, device, torch.device("cpu"))
+
+
+@lru_cache(maxsize=1)
+def _vlm_patcher(folder: Path, precision: Precision, files: int) -> comfy.model_patcher.ModelPatcher:
+    device, rest = comfy.model_management.get_torch_device(), torch.device("cpu")
+    return comfy.model_patcher.ModelPatcher(load_vlm(folder, device, precision, rest), device, rest)

@@ -7,8 +7,9 @@ from torch import Tensor
 
 from ..errors import SettingError
 from ..job import Source
+from ..video.probe import probe
 from .frames import Report, Scene, SceneConfig, pick_scenes
-from .vtt import Cue
+from .vtt import Cue, is_webvtt, parse_text, write_text
 
 BATCH = 4
 """Scenes that are captioned at once."""
@@ -53,6 +54,20 @@ def caption_source(
             waiting = []
     if waiting:
         yield from _captioned(waiting, captioner)
+
+
+def settle_captions(text: str, source: Source) -> str:
+    """A user's own captions as WebVTT: as they are, or plain text for the whole video.
+
+    Raises:
+        SettingError: from ``parse_text``.
+        VideoError: from ``probe``.
+    """
+    cues = parse_text(text).cues
+    if is_webvtt(text):
+        return text.strip("\ufeff \n\t") + "\n"
+    length = probe(source.path).duration
+    return write_text(Cue(cue.start, float(length or cue.end), cue.text) for cue in cues)
 
 
 def _captioned(scenes: list[Scene], captioner: Captioner) -> Iterator[Cue]:

@@ -55,8 +55,8 @@ def find_vlm(name: str, folders: Sequence[Path]) -> Path:
     places = " or ".join(str(folder) for folder in folders) or "a folder of models"
     raise WeightsNotFoundError(
         f"Expected {wanted}, found {', '.join(found) or 'none'}. There are three ways: put the folder of one, such as "
-        f"{REPOSITORY} from Hugging Face, into {places}; or tick `download` to have it "
-        "fetched; or write the captions yourself into `captions`, which needs no model."
+        f"{REPOSITORY} from Hugging Face, into {places}; or have it fetched, with "
+        "`download`; or write the captions yourself, which needs no model."
     )
 
 

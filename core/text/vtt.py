@@ -36,6 +36,11 @@ class TimedText:
         return started[-1].text if started else ""
 
 
+def is_webvtt(text: str) -> bool:
+    """Whether it is WebVTT, rather than plain text."""
+    return re.match(r"WEBVTT(\s|$)", text.lstrip("\ufeff \r\n\t")) is not None
+
+
 def parse_text(text: str) -> TimedText:
     """Read WebVTT, or take plain text for the whole video.
 
@@ -46,7 +51,7 @@ def parse_text(text: str) -> TimedText:
         SettingError: a cue's timing cannot be read or ends before it starts.
     """
     text = text.replace("\r\n", "\n").strip("\ufeff \n\t")
-    if not re.match(r"WEBVTT(\s|$)", text):
+    if not is_webvtt(text):
         return TimedText((Cue(0.0, float("inf"), " ".join(text.split())),) if text else ())
     header, *blocks = re.split(r"\n\s*\n", text)
     if "-->" in header:  # no empty line after the first; everybody reads that too

@@ -172,8 +172,8 @@ def test_without_a_model_three_ways_are_named(name: str, tmp_path: Path) -> None
         find_vlm(name, [tmp_path])
     said = str(caught.value)
     assert f"into {tmp_path}" in said
-    assert "tick `download`" in said
-    assert "write the captions yourself into `captions`" in said
+    assert "or have it fetched, with `download`" in said
+    assert "or write the captions yourself, which needs no model" in said
 
 
 def test_missing_weights_are_no_random_ones(copied: Path) -> None:
