@@ -83,8 +83,13 @@ def find_measure(name: str) -> Measure:
     return found
 
 
-def choose_measures(names: Sequence[str], reference: bool) -> tuple[Measure, ...]:
+def choose_measures(names: Sequence[str], reference: bool, lenient: bool = False) -> tuple[Measure, ...]:
     """Measures by their names; none are all of our own that can be measured.
+
+    Args:
+        names: of them.
+        reference: whether there is one.
+        lenient: what needs a reference is left out where there is none.
 
     Raises:
         SettingError: an unknown name, or one that needs a reference where there is none.
@@ -92,6 +97,10 @@ def choose_measures(names: Sequence[str], reference: bool) -> tuple[Measure, ...
     if not names:
         return tuple(measure for measure in MEASURES.values() if reference or not measure.reference)
     chosen = tuple(find_measure(name) for name in dict.fromkeys(names))
+    if lenient and not reference:
+        chosen = tuple(measure for measure in chosen if not measure.reference)
+    if not chosen:
+        raise SettingError("Expected a reference for these measures, got none; give one, or choose others.")
     lacking = [measure.name for measure in chosen if measure.reference and not reference]
     if lacking:
         raise SettingError(f"Expected a reference for {', '.join(lacking)}, got none; give one, or leave them out.")

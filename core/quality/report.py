@@ -34,6 +34,7 @@ class ReportConfig:
 
     Attributes:
         metrics: names from ``measures``; none are all of our own that can be measured.
+        lenient: a named measure that cannot be taken is left out with a note, as are those of no names.
         every: of the frames, each ``every``-th is measured, from the first on.
         worst_by: the measure that decides what the worst moments are; nothing chooses.
         worst: how many of them.
@@ -45,6 +46,7 @@ class ReportConfig:
     """
 
     metrics: tuple[str, ...] = ()
+    lenient: bool = False
     every: int = 1
     worst_by: str = ""
     worst: int = 6
@@ -119,12 +121,13 @@ def make_report(
         InputError, MissingDependencyError, WeightsError: a measure that was asked for cannot be taken.
     """
     config = config or ReportConfig()
-    wanted = choose_measures(config.metrics, videos.reference is not None)
+    wanted = choose_measures(config.metrics, videos.reference is not None, config.lenient)
     with ExitStack() as stack:
         readers = [stack.enter_context(_open(source)) for source in _sources(videos)]
+        asked = bool(config.metrics) and not config.lenient
         sizes = tuple((reader.info.width, reader.info.height) for reader in readers)
         _check_sizes(sizes, config)
-        meters = make_meters(wanted, sizes, pick_device(config.device), asked=bool(config.metrics))
+        meters = make_meters(wanted, sizes, pick_device(config.device), asked)
         deciding = worst_measure(meters.measures, config.worst_by)
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="textovsr-report-")))
         run = _Run(videos, config, meters, folder)
