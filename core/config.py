@@ -130,5 +130,8 @@ DECODER_THREADS = 4
 CLIP_LEAST_SIDE = 32
 """Sides of a picture that CLIP's ResNet can take, in pixels: it shrinks them 32 times."""
 
+CLIP_FRAMES = 240
+"""Frames that the node scores with CLIP-IQA, at most, unless told otherwise."""
+
 CLIP_BATCH = (8, 2_000_000)
 """Frames, and pixels, that CLIP-IQA looks at together, at most; one frame may have more."""

@@ -14,6 +14,7 @@ NODES: dict[str, str] = {
     "degradation_text": "DegradationText",
     "text_ovsr_upscale": "TextOVSRUpscale",
     "degrade_video": "DegradeVideo",
+    "clip_iqa_score": "CLIPIQAScore",
     "quality_report": "QualityReport",
     "save_video": "SaveVideo",
 }

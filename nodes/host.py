@@ -20,11 +20,14 @@ import torch
 from comfy_api.latest import ComfyAPISync, io
 from torch import Tensor
 
-from ..core.config import FIDELITY, RecurrentConfig
+from ..core.config import CLIP_BATCH, FIDELITY, RecurrentConfig
 from ..core.errors import SettingError
 from ..core.job import Progress, Restored, Workplace
+from ..core.quality.clip_files import CLIP_SUFFIXES
+from ..core.quality.clip_iqa import ClipIqa, Pair, load_clip_iqa
 from ..core.restorer import Restorer
 from ..core.restorers.loading import make_restorer
+from ..core.space import readable
 from ..core.text.vlm import VisionLanguageModel
 from ..core.text.vlm_folders import Precision, list_vlms, load_vlm, weights_size
 from ..models.catalog import SUFFIXES, detail_end, find_weights, list_weights
@@ -38,17 +41,22 @@ WEIGHTS_FOLDER = "textovsr"
 VLM_FOLDERS = ("LLM", "LLavacheckpoints")
 """Names of the folders that vision-language models are looked for in, besides our own; downloads go to the first."""
 
+CLIP_FOLDERS = ("clip_iqa", "clip_vision", "text_encoders")
+"""Names of the folders that CLIP files are looked for in, besides our own; downloads go to the first."""
+
 ALLOWED_PATHS = "TEXTOVSR_PATHS"
 """Environment variable: folders that videos may be read from besides ComfyUI's own, separated as in PATH."""
 
 _PREVIEW_SECONDS = 1.0
 _PREVIEW_SIDE = 512
 _MEMORY_SHARE = 0.6
+_CLIP_BYTES = 300  # a pixel, of the features of CLIP's ResNet; measured 204
 
 folder_paths.add_model_folder_path(WEIGHTS_FOLDER, str(Path(folder_paths.models_dir) / WEIGHTS_FOLDER))
 folder_paths.folder_names_and_paths[WEIGHTS_FOLDER][1].update(SUFFIXES)
-for _name in VLM_FOLDERS:
+for _name in (*VLM_FOLDERS, CLIP_FOLDERS[0]):
     folder_paths.add_model_folder_path(_name, str(Path(folder_paths.models_dir) / _name))
+folder_paths.folder_names_and_paths[CLIP_FOLDERS[0]][1].update(CLIP_SUFFIXES)
 
 check_cancelled = comfy.model_management.throw_exception_if_processing_interrupted
 
@@ -66,6 +74,11 @@ def vlm_folders() -> list[Path]:
 def vlm_names() -> list[str]:
     """Vision-language models to choose from."""
     return list(list_vlms(vlm_folders()))
+
+
+def clip_folders() -> list[Path]:
+    """Where CLIP files are looked for; the first is where downloads go."""
+    return [Path(folder) for name in (*CLIP_FOLDERS, WEIGHTS_FOLDER) for folder in folder_paths.get_folder_paths(name)]
 
 
 def temporary_path(suffix: str) -> Path:
@@ -150,6 +163,14 @@ def loaded_restorer(name: str, config: RecurrentConfig, fidelity: float = FIDELI
     return make_restorer(patcher.model, config, device, memory)
 
 
+def loaded_clip_iqa(path: Path, pairs: tuple[Pair, ...], size: tuple[int, int]) -> ClipIqa:
+    """CLIP-IQA under ComfyUI's memory management, ready for frames of a size (width, height) in pixels."""
+    patcher = _clip_patcher(path, pairs, path.stat().st_mtime_ns)
+    needed = max(size[0] * size[1], CLIP_BATCH[1]) * _CLIP_BYTES
+    comfy.model_management.load_models_gpu([patcher], memory_required=needed, force_full_load=True)
+    return patcher.model
+
+
 @contextmanager
 def loaded_vlm(folder: Path, precision: Precision, keep: bool) -> Iterator[VisionLanguageModel]:
     """A vision-language model under ComfyUI's memory management, off the graphics card afterwards.
@@ -193,6 +214,23 @@ def progress_reporter(node: type[io.ComfyNode], total: int | None = None) -> Cal
         count = max(progress.total or 0, progress.done)
         execution.set_progress(progress.done, count, preview_image=_preview(progress.newest))
         _show_text(str(progress), node_id)
+
+    return report
+
+
+def download_reporter(node: type[io.ComfyNode], name: str) -> Callable[[int, int | None], None]:
+    """A function that shows a download's bytes on its node, and stops it when the user cancels."""
+    execution, shown = ComfyAPISync().execution, 0.0
+
+    def report(done: int, total: int | None) -> None:
+        nonlocal shown
+        check_cancelled()
+        if time.monotonic() - shown < _PREVIEW_SECONDS and done != total:
+            return
+        shown = time.monotonic()
+        execution.set_progress(done, max(total or 0, done))
+        of = "" if total is None else f" of {readable(total)}"
+        show_text(node, f"downloading {name}: {readable(done)}{of}")
 
     return report
 
@@ -247,6 +285,12 @@ def _patcher(path: Path, fidelity: float, changed: tuple[int, ...]) -> comfy.mod
     if device.type == "cuda":
         network = network.half()
     return comfy.model_patcher.ModelPatcher(network, device, torch.device("cpu"))
+
+
+@lru_cache(maxsize=1)
+def _clip_patcher(path: Path, pairs: tuple[Pair, ...], changed: int) -> comfy.model_patcher.ModelPatcher:
+    device = comfy.model_management.get_torch_device()
+    return comfy.model_patcher.ModelPatcher(load_clip_iqa(path, pairs), device, torch.device("cpu"))
 
 
 @lru_cache(maxsize=1)

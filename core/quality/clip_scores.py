@@ -5,7 +5,7 @@ import io
 import json
 import math
 from array import array
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Sized
 from dataclasses import dataclass
 
 import torch
@@ -162,11 +162,12 @@ def score_pictures(
     Raises:
         EmptyVideoError: there is no picture.
     """
-    scorer = _Scorer(network, config or ScoreConfig(), None)
+    total = len(pictures) if isinstance(pictures, Sized) else None
+    scorer = _Scorer(network, config or ScoreConfig(), total)
     for index, picture in enumerate(pictures):
         scorer.look(index, None, picture)
         if report is not None:
-            report(index + 1, None, picture)
+            report(index + 1, total, picture)
     return scorer.result(())
 
 
