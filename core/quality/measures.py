@@ -42,7 +42,7 @@ MEASURES = {
         Measure("vmaf", "VMAF", higher_is_better=True, reference=True, digits=1),
         Measure("vmaf_neg", "VMAF-NEG", higher_is_better=True, reference=True, digits=1),
         Measure("warping", "warping error", "x1000"),
-        Measure("warping_relative", "warping error by the reference's own", "times", reference=True, digits=2),
+        Measure("warping_relative", "relative warping error", "times the reference's", reference=True, digits=2),
         Measure("flicker", "flicker", "levels", digits=2),
         Measure("niqe", "NIQE", digits=2),
         Measure("brisque", "BRISQUE", digits=1),

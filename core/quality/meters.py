@@ -6,12 +6,11 @@ from functools import cached_property
 
 import torch
 import torch.nn.functional as F
+from safetensors import safe_open
 from torch import Tensor
 
 from ...models.catalog import SHIPPED, find_weights
-from ...models.registry import load_network
 from ...models.spynet import SPyNet
-from ...models.text_ovsr import TextOVSR
 from ..errors import InputError, MissingDependencyError
 from .blockiness import blockiness
 from .brisque import LEAST_SIDE as BRISQUE_SIDE
@@ -36,6 +35,7 @@ _LEAST_RELATIVE = 1e-3
 
 _LEAST_SIDES = {"ssim": 11, "vmaf": VMAF_SIDE, "vmaf_neg": VMAF_SIDE, "brisque": BRISQUE_SIDE, "blockiness": 32}
 _FLICKER_SIDE = 9
+_FLOW = "basicvsr.spynet."
 
 
 Size = tuple[int, int]
@@ -196,9 +196,20 @@ class _Factory:
 
     @cached_property
     def _flow_net(self) -> SPyNet:
-        network = load_network(find_weights(SHIPPED[0].name, []))
-        assert isinstance(network, TextOVSR)
-        return network.basicvsr.spynet.to(self._device).eval()
+        return load_flow_net().to(self._device)
+
+
+def load_flow_net() -> SPyNet:
+    """The optical flow of the shipped weights; nothing of the rest is read, nor imported.
+
+    Raises:
+        DamagedWeightsError: the file is not the one that was shipped.
+    """
+    with safe_open(find_weights(SHIPPED[0].name, []), framework="pt") as file:
+        state = {key[len(_FLOW) :]: file.get_tensor(key).float() for key in file.keys() if key.startswith(_FLOW)}  # noqa: SIM118
+    network = SPyNet(levels=len({key.split(".")[1] for key in state if key.startswith("basic_module.")}))
+    network.load_state_dict(state)
+    return network.eval()
 
 
 def _given(moment: Moment) -> Tensor:

@@ -4,6 +4,7 @@ Lower is better; no reference is needed. The parameters of the natural pictures 
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -124,12 +125,20 @@ def fit_asymmetric(blocks: Tensor, scaled: bool = True) -> tuple[Tensor, Tensor,
     ratio = left / right
     moments = x.abs().mean(dim=1) ** 2 / (x * x).mean(dim=1)
     moments = moments * (ratio**3 + 1) * (ratio + 1) / (ratio**2 + 1) ** 2
-    shapes = torch.arange(0.2, 10.001, 0.001, dtype=x.dtype, device=x.device)
-    expected = (2 * torch.lgamma(2 / shapes) - torch.lgamma(1 / shapes) - torch.lgamma(3 / shapes)).exp()
-    alpha = shapes[(moments[:, None] - expected).abs().argmin(dim=1)]
+    shapes, expected = _shape_table(x.dtype, x.device)
+    after = torch.searchsorted(expected, moments).clamp(1, len(shapes) - 1)
+    nearer = moments - expected[after - 1] <= expected[after] - moments
+    alpha = shapes[after - nearer.long()]
     scale = ((torch.lgamma(1 / alpha) - torch.lgamma(3 / alpha)) / 2).exp()
     mean = (right - left) * scale * (torch.lgamma(2 / alpha) - torch.lgamma(1 / alpha)).exp()
     return (alpha, left * scale, right * scale, mean) if scaled else (alpha, left, right, mean)
+
+
+@lru_cache(maxsize=4)
+def _shape_table(dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Shapes, and the ratio of moments that each has, which rises with it (equation 10)."""
+    shapes = torch.arange(0.2, 10.001, 0.001, dtype=dtype, device=device)
+    return shapes, (2 * torch.lgamma(2 / shapes) - torch.lgamma(1 / shapes) - torch.lgamma(3 / shapes)).exp()
 
 
 def _root_mean_square(x: Tensor, chosen: Tensor) -> Tensor:
