@@ -20,7 +20,7 @@ AUTO = "auto"
 """Stands for the first model there is."""
 
 _DEPTH = 2  # folders/name or folders/author/name
-_LEAST_TRANSFORMERS = (4, 45)
+_LEAST_TRANSFORMERS = (4, 46)
 _ORIGINAL = ("llava_llama", "llava_mistral", "llava_qwen", "llava_mpt")
 _DAMAGED = (OSError, ValueError, RuntimeError, LookupError, TypeError, AttributeError)
 """What transformers raises on a folder that is not whole or not its own; it has no class for it."""
@@ -85,8 +85,16 @@ def load_vlm(
         processor = _transformers().AutoProcessor.from_pretrained(folder, local_files_only=True)
         network, report = _load_network(folder, config, device, precision)
     except ImportError as error:
-        raise MissingDependencyError(f"Expected what {folder.name} needs, got: {error}") from error
+        raise MissingDependencyError(
+            f"Expected the packages that {folder.name} needs, got: {_first_line(error)}; install what is named, or copy "
+            "the model again if its files are not whole."
+        ) from error
     except (*_DAMAGED, SafetensorError) as error:
+        if "Unrecognized configuration class" in str(error):
+            raise UnknownCheckpointError(
+                f"Expected a model that sees and writes, got {config.model_type} in {folder}; choose an "
+                "image-text-to-text model, or a newer transformers that knows this one."
+            ) from error
         raise DamagedWeightsError(
             f"Expected a whole model in {folder}, got {type(error).__name__}: {_first_line(error)}; "
             "copy or download it again (config, processor, tokenizer and .safetensors files)."
@@ -157,20 +165,12 @@ def _read_config(folder: Path) -> Any:
             "converted model of the same name from llava-hf on Hugging Face."
         )
     try:
-        config = _transformers().AutoConfig.from_pretrained(folder, local_files_only=True)
+        return _transformers().AutoConfig.from_pretrained(folder, local_files_only=True)
     except (*_DAMAGED, ImportError) as error:
         raise UnknownCheckpointError(
             f"Expected a kind of model that transformers knows, got {kind or 'none'} in {path}: "
             f"{_first_line(error)}; choose another model or a newer transformers."
         ) from error
-    from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES as KINDS
-
-    if config.model_type not in KINDS:
-        raise UnknownCheckpointError(
-            f"Expected a model that sees and writes, got {config.model_type} in {folder}; choose an image-text-to-text "
-            "model, or a newer transformers that knows this one."
-        )
-    return config
 
 
 def _complete(processor: Any, config: Any) -> None:

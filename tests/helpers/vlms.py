@@ -166,5 +166,8 @@ def _tokenizer(*further: str) -> Any:
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     special = {"unk_token": "<unk>", "bos_token": "<s>", "eos_token": "</s>", "pad_token": "<pad>"}
     return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, **special, additional_special_tokens=["<image>", *further]
+        tokenizer_object=tokenizer,
+        **special,
+        additional_special_tokens=["<image>", *further],
+        model_input_names=["input_ids", "attention_mask"],
     )

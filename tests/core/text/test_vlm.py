@@ -248,7 +248,7 @@ def test_an_old_transformers_is_named(folders: dict[str, Path], monkeypatch: pyt
     import transformers
 
     monkeypatch.setattr(transformers, "__version__", "4.41.2")
-    with pytest.raises(MissingDependencyError, match=r"4\.45 or newer for captions, got 4\.41\.2"):
+    with pytest.raises(MissingDependencyError, match=r"4\.46 or newer for captions, got 4\.41\.2"):
         load_vlm(folders["llava"], CPU)
 
 
