@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from torch import Tensor
@@ -163,6 +163,7 @@ def test_clocks() -> None:
     assert clock(59.96, 1) == "1:00.0"
 
 
+@settings(deadline=None)
 @given(low=st.floats(-1e6, 1e6), width=st.floats(1e-3, 1e6), count=st.integers(2, 20))
 def test_labels_lie_in_the_span_and_are_told_apart(low: float, width: float, count: int) -> None:
     span = (low, low + width)
