@@ -50,7 +50,8 @@ class LLaVACaption(io.ComfyNode):
                 io.Video.Input("video", tooltip="The video to look at. It is read frame by frame: any length works."),
                 *_words(),
                 *_looking(),
-                *_running(),
+                *_answering(),
+                *_computing(),
                 *_fetching(),
             ],
             outputs=[io.String.Output(display_name="captions", tooltip="WebVTT: one text per shot.")],
@@ -166,7 +167,7 @@ def _looking() -> list[io.Input]:
     ]
 
 
-def _running() -> list[io.Input]:
+def _answering() -> list[io.Input]:
     return [
         io.Int.Input(
             "max_tokens",
@@ -193,6 +194,11 @@ def _running() -> list[io.Input]:
             optional=True,
             tooltip="Of the draws; without effect at temperature 0.",
         ),
+    ]
+
+
+def _computing() -> list[io.Input]:
+    return [
         io.Combo.Input(
             "precision",
             options=list(get_args(Precision)),

@@ -117,20 +117,23 @@ def download_vlm(
     partial = root / f".{target.name}.part"
     partial.mkdir(parents=True, exist_ok=True)
     _check_room(plan.size - _size(partial), root)
-    watch = _Watch(partial, plan.size, told, check)
-    with _explained(repository):
-        _hub().snapshot_download(
-            repository,
-            revision=plan.revision,
-            local_dir=partial,
-            allow_patterns=[file.name for file in plan.files],
-            tqdm_class=_watching(watch),
-            **({} if endpoint is None else {"endpoint": endpoint}),
-        )
+    _fetch(plan, partial, _Watch(partial, plan.size, told, check), endpoint)
     _verify(plan, partial)
     shutil.rmtree(partial / ".cache", ignore_errors=True)
     partial.rename(target)
     return target
+
+
+def _fetch(plan: DownloadPlan, folder: Path, watch: "_Watch", endpoint: str | None) -> None:
+    with _explained(plan.repository):
+        _hub().snapshot_download(
+            plan.repository,
+            revision=plan.revision,
+            local_dir=folder,
+            allow_patterns=[file.name for file in plan.files],
+            tqdm_class=_watching(watch),
+            **({} if endpoint is None else {"endpoint": endpoint}),
+        )
 
 
 def _check_room(needed: int, folder: Path) -> None:

@@ -2,7 +2,8 @@
 
 import importlib.util
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -79,26 +80,9 @@ def load_vlm(
     """
     _check_packages(precision)
     config = _read_config(folder)
-    from safetensors import SafetensorError
-
-    try:
+    with _explained(folder, config.model_type):
         processor = _transformers().AutoProcessor.from_pretrained(folder, local_files_only=True)
         network, report = _load_network(folder, config, device, precision)
-    except ImportError as error:
-        raise MissingDependencyError(
-            f"Expected the packages that {folder.name} needs, got: {_first_line(error)}; install what is named, or copy "
-            "the model again if its files are not whole."
-        ) from error
-    except (*_DAMAGED, SafetensorError) as error:
-        if "Unrecognized configuration class" in str(error):
-            raise UnknownCheckpointError(
-                f"Expected a model that sees and writes, got {config.model_type} in {folder}; choose an "
-                "image-text-to-text model, or a newer transformers that knows this one."
-            ) from error
-        raise DamagedWeightsError(
-            f"Expected a whole model in {folder}, got {type(error).__name__}: {_first_line(error)}; "
-            "copy or download it again (config, processor, tokenizer and .safetensors files)."
-        ) from error
     if report["missing_keys"] or report["mismatched_keys"]:
         lacking = sorted(map(str, [*report["missing_keys"], *report["mismatched_keys"]]))
         raise DamagedWeightsError(
@@ -134,6 +118,30 @@ def pick_dtype(device: torch.device, precision: Precision, weights: int) -> torc
 def weights_size(folder: Path) -> int:
     """Bytes of a model's weights."""
     return sum(path.stat().st_size for path in folder.glob("*.safetensors"))
+
+
+@contextmanager
+def _explained(folder: Path, kind: str) -> Iterator[None]:
+    """Turn what the libraries raise on a folder into our errors."""
+    from safetensors import SafetensorError
+
+    try:
+        yield
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"Expected the packages that {folder.name} needs, got: {_first_line(error)}; install what is named, or "
+            "copy the model again if its files are not whole."
+        ) from error
+    except (*_DAMAGED, SafetensorError) as error:
+        if "Unrecognized configuration class" in str(error):
+            raise UnknownCheckpointError(
+                f"Expected a model that sees and writes, got {kind} in {folder}; choose an image-text-to-text model, "
+                "or a newer transformers that knows this one."
+            ) from error
+        raise DamagedWeightsError(
+            f"Expected a whole model in {folder}, got {type(error).__name__}: {_first_line(error)}; "
+            "copy or download it again (config, processor, tokenizer and .safetensors files)."
+        ) from error
 
 
 def _load_network(folder: Path, config: Any, device: torch.device, precision: Precision) -> tuple[Any, dict[str, Any]]:
