@@ -1,4 +1,4 @@
-"""The temporal profile: one line of every frame, below each other. Steady videos have smooth stripes, bad ones hairs."""
+"""The temporal profile: one line of every frame, below each other. A steady video has smooth stripes, else hairs."""
 
 import torch
 import torch.nn.functional as F
