@@ -44,6 +44,15 @@ SHIPPED = (
         sha256="2e01df07a77a8d58561131a6e70a8929e7e6ee030c8650c050febf8d01ec69dc",
         licence="Apache-2.0",
         purpose="32 channels: quick on a CPU.",
+        detail_sha256="c9c8147da327a1022f536ebb72d972beb1313d8e19e43e2f7c7df6872a1495f7",
+    ),
+    Shipped(
+        name="textovsr-base",
+        file="textovsr-base.safetensors",
+        sha256="8286ba7b443d4aa0922d123295fd6b27a97ab51539ba629f19d7762fae82fe42",
+        licence="Apache-2.0",
+        purpose="64 channels: finer, four times slower; for a GPU, or patience.",
+        detail_sha256="4eb2fce675d260afb573bd91006dda94058ed460bb80f96ab034183986ba3648",
     ),
 )
 """The first one is the default."""

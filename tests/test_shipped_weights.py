@@ -15,7 +15,8 @@ from textovsr.core.quality.temporal import warping_errors
 from textovsr.core.restorers.text_ovsr import TextOVSRRestorer
 from textovsr.core.video.reader import VideoReader
 from textovsr.models.catalog import DEGRADATION, FOLDER, MEASURES, SHIPPED, detail_end, find_weights
-from textovsr.models.registry import load_network, read_metadata
+from textovsr.models.dial import load_dialled
+from textovsr.models.registry import read_metadata
 from textovsr.models.text_ovsr import TextOVSR
 
 VALIDATE = Path(__file__).parent / "data" / "validate"
@@ -34,12 +35,17 @@ def reference(case: str, frames: int) -> Tensor:
     return read(f"{case.split('_')[0]}_hr", frames)
 
 
+def load(name: str, fidelity: float = 1.0) -> TextOVSR:
+    """A shipped network at a place on its dial."""
+    network = load_dialled(find_weights(name, []), fidelity)
+    assert isinstance(network, TextOVSR)
+    return network
+
+
 @pytest.fixture(scope="module")
 def lite() -> TextOVSR:
     """The shipped network."""
-    network = load_network(find_weights("textovsr-lite", []))
-    assert isinstance(network, TextOVSR)
-    return network
+    return load("textovsr-lite")
 
 
 def restore(network: TextOVSR, clip: Tensor, config: RecurrentConfig) -> Tensor:
@@ -50,11 +56,15 @@ def restore(network: TextOVSR, clip: Tensor, config: RecurrentConfig) -> Tensor:
 
 @pytest.mark.parametrize("shipped", SHIPPED, ids=lambda shipped: shipped.name)
 def test_a_shipped_file_is_whole_small_and_described(shipped: object) -> None:
-    path = find_weights(shipped.name, [])  # type: ignore[attr-defined]  # checks the SHA-256
-    assert path.stat().st_size < 40e6
-    card = read_metadata(path)
-    assert {"name", "licence", "data", "recipe", "metrics", "hardware"} <= set(card)
-    assert json.loads(card["metrics"])
+    path = find_weights(shipped.name, [])  # type: ignore[attr-defined]  # checks the SHA-256 of both ends
+    for end in (path, detail_end(path)):
+        card = read_metadata(end)
+        assert {"name", "licence", "data", "recipe", "hours", "metrics", "hardware"} <= set(card)
+        assert json.loads(card["metrics"])
+
+
+def test_all_that_ships_is_under_40_mb() -> None:
+    assert sum(path.stat().st_size for path in FOLDER.glob("*.safetensors")) < 40e6
 
 
 def test_nothing_ships_that_the_catalogue_does_not_name() -> None:
@@ -64,14 +74,26 @@ def test_nothing_ships_that_the_catalogue_does_not_name() -> None:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_lite_is_better_than_bicubic(case: str, lite: TextOVSR) -> None:
+@pytest.mark.parametrize(("name", "frames"), [("textovsr-lite", 16), ("textovsr-base", 5)])
+def test_the_fidelity_end_is_better_than_bicubic(name: str, frames: int, case: str) -> None:
     """By PSNR-Y and by SSIM, on clips it was never trained on, without any text."""
-    frames = 16
     lr, hr = read(case, frames), reference(case, frames)
     bicubic = F.interpolate(lr, scale_factor=4, mode="bicubic").clamp(0, 1)
-    ours = restore(lite, lr, RecurrentConfig())
+    ours = restore(load(name), lr, RecurrentConfig())
     assert psnr_y(ours, hr) > psnr_y(bicubic, hr)
     assert ssim_y(ours, hr) > ssim_y(bicubic, hr)
+
+
+@pytest.mark.parametrize("clip", ["vtest", "bikes"])
+@pytest.mark.parametrize("name", ["textovsr-lite", "textovsr-base"])
+def test_the_detail_end_is_crisper_in_the_same_colours(name: str, clip: str) -> None:
+    """Steeper edges than the fidelity end's, yet no steeper than the truth's; what is under them stays as it is."""
+    lr, hr = read(f"{clip}_lr_degraded", 3), read(f"{clip}_hr", 3)
+    faithful, detailed = (restore(load(name, fidelity), lr, RecurrentConfig()) for fidelity in (1.0, 0.0))
+    steepness = [float((x[..., 1:] - x[..., :-1]).abs().mean()) for x in (faithful, detailed, hr)]
+    assert 1.05 * steepness[0] < steepness[1] < steepness[2]
+    broad = [F.avg_pool2d(x, 32) for x in (faithful, detailed)]
+    assert float((broad[0] - broad[1]).abs().mean()) < 2 / 255
 
 
 @pytest.mark.parametrize("case", CASES)

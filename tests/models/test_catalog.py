@@ -1,6 +1,5 @@
 """Weights by name: the shipped ones first, then the user's own."""
 
-from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -8,7 +7,7 @@ import pytest
 
 from textovsr.core.errors import DamagedWeightsError, WeightsNotFoundError
 from textovsr.models import catalog
-from textovsr.models.catalog import SHIPPED, SUFFIXES, find_weights, list_weights
+from textovsr.models.catalog import SHIPPED, SUFFIXES, Shipped, find_weights, list_weights
 
 
 @pytest.fixture
@@ -25,7 +24,7 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The only shipped file: the word ``good``."""
-    entry = replace(SHIPPED[0], name="one", file="one.safetensors", sha256=sha256(b"good").hexdigest())
+    entry = Shipped("one", "one.safetensors", sha256(b"good").hexdigest(), "none", "A test.")
     monkeypatch.setattr(catalog, "SHIPPED", (entry,))
     monkeypatch.setattr(catalog, "FOLDER", tmp_path)
     return tmp_path / "one.safetensors"
