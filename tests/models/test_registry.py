@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save_file
 from torch import Tensor
@@ -153,6 +153,7 @@ def test_a_key_too_many_is_named() -> None:
 @settings(max_examples=30, deadline=None)
 @given(key=st.sampled_from(REQUIRED), shape=st.lists(st.integers(1, 3), max_size=2))
 def test_a_wrong_shape_is_an_error(key: str, shape: list[int]) -> None:
+    assume(list(weights()[key].shape) != shape)
     with pytest.raises(UnknownCheckpointError, match="got the state_dict"):
         load_network({**weights(), key: torch.zeros(shape)})
 
