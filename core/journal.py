@@ -131,7 +131,8 @@ class Journal:
             self.segments = _usable([_segment(line) for line in lines[1:]], self.folder)
         elif lines:
             log.warning("%s: input or settings have changed; the job starts afresh.", self.folder)
-        kept = {LOCK, *(name for s in self.segments for name in _names(s))}
+        # The old journal stays until the new one replaces it: a kill in between must lose nothing.
+        kept = {LOCK, _JOURNAL, *(name for s in self.segments for name in _names(s))}
         for path in self.folder.iterdir():
             if path.name not in kept:
                 path.unlink()

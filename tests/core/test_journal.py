@@ -43,6 +43,20 @@ def test_what_was_committed_is_taken_up(tmp_path: Path) -> None:
         assert journal.frames == 40
 
 
+def test_a_kill_while_it_is_taken_up_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path / "job", 3)
+
+    def killed(path: Path) -> None:
+        raise InterruptedError(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("textovsr.core.journal.sync_file", killed)
+        with pytest.raises(InterruptedError), Journal(tmp_path / "job", HEADER):
+            pass
+    with Journal(tmp_path / "job", HEADER) as journal:
+        assert journal.frames == 30
+
+
 def test_nothing_is_left_of_a_job_without_a_segment(tmp_path: Path) -> None:
     with Journal(tmp_path / "job", HEADER) as journal:
         journal.next_path(".mp4").write_bytes(b"half")
