@@ -79,8 +79,12 @@ def _collect(options: argparse.Namespace) -> Outcome:
     wanted = getattr(options, "sequences", SEQUENCES)
     if wanted < 1:
         raise SettingError(f"Expected at least 1 sequence, got {wanted}; correct --sequences.")
-    told = [] if options.quiet else [lambda text: print(text, file=sys.stderr)]
-    found = collect(folder, wanted, report=lambda text: [tell(text) for tell in told])
+
+    def tell(text: str) -> None:
+        if not options.quiet:
+            print(text, file=sys.stderr)
+
+    found = collect(folder, wanted, report=tell)
     save_bank(found, output)
     values = {"path": str(output), "sequences": len(found.sequences), "sources": found.sources}
     return Outcome(values, "" if options.quiet else f"{output}: {len(found.sequences)} sequences of noise")

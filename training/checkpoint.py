@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from ..core.errors import DamagedWeightsError, WeightsError
+from ..core.text.tower import load_text_tower
 from ..models.catalog import find_weights
 from ..models.registry import load_network, save_weights
 from ..models.text_ovsr import TextOVSR
@@ -49,7 +50,9 @@ def build_network(config: TrainConfig) -> TextOVSR:
         if config.text_encoder:
             _take_text_encoder(net, config.text_encoder)
         return net
-    start = _load(config.start)
+    start = load_network(_file(config.start))
+    if not isinstance(start, TextOVSR):
+        raise WeightsError(f"Expected weights of TextOVSR to start from, got {config.start}; choose others.")
     wanted = config.network or start.config
     if replace(wanted, negative=False) != replace(start.config, negative=False):
         raise WeightsError(
@@ -62,22 +65,21 @@ def build_network(config: TrainConfig) -> TextOVSR:
     return net
 
 
-def _load(source: str) -> TextOVSR:
-    """A trained network: a file, or the name of one that ships."""
+def _file(source: str) -> Path:
+    """A path, or the file of a name that ships."""
     path = Path(source).expanduser()
-    network = load_network(path if path.is_file() else find_weights(source, ()))
-    if not isinstance(network, TextOVSR):
-        raise WeightsError(f"Expected weights of TextOVSR to start from, got {source}; choose others.")
-    return network
+    return path if path.is_file() else find_weights(source, ())
 
 
 def _take_text_encoder(net: TextOVSR, source: str) -> None:
-    donor = _load(source)
-    if donor.config.text != net.config.text:
+    folder = Path(source).expanduser()
+    tower = load_text_tower(folder if folder.is_dir() else _file(source)).state_dict()
+    own = net.basicvsr.text_encoder
+    if {key: value.shape for key, value in tower.items()} != {k: v.shape for k, v in own.state_dict().items()}:
         raise WeightsError(
-            f"Expected {source} to have a text encoder of {net.config.text}, got {donor.config.text}; choose others."
+            f"Expected {source} to have a text encoder of {net.config.text}, got one of another size; choose others."
         )
-    net.basicvsr.text_encoder.load_state_dict(donor.basicvsr.text_encoder.state_dict())
+    own.load_state_dict(tower)
 
 
 def without_negative(state_dict: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -185,7 +185,8 @@ class TrainConfig:
         network: what to train; None takes that of ``start``.
         start: weights to begin with: a file, or the name of shipped ones.
         basicvsr: or a BasicVSR checkpoint (.pth) to take the flow and, at 64 channels, the recurrence from.
-        text_encoder: weights whose text encoder a network without ``start`` takes over: a file, or a shipped name.
+        text_encoder: whose text encoder a network without ``start`` takes over: a name that ships, a TextOVSR file, or
+            a CLIP file or folder (``core.text.tower``).
         noise_bank: file of ``textovsr train noise-bank``; without one, noise is synthesised.
         clips, material, losses, optimizer, validation: see there.
         steps: optimiser steps in all.

@@ -1,9 +1,8 @@
 """How a video was spoilt, shot by shot, as text that the upscaler takes."""
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from fractions import Fraction
 from typing import Protocol
 
 import torch
@@ -13,13 +12,13 @@ from ...models.degradation_net import FRAMES
 from ..config import CUT_THRESHOLD, FRAMES_PER_SHOT
 from ..errors import SettingError
 from ..job import Source
+from ..text.vtt import Cue, write_text
 from ..video.cuts import mark_cuts
 from ..video.probe import VideoInfo
 from ..video.reader import Frame, VideoReader
 from .estimator import ATTRIBUTES, LEVELS, Estimate, combine
 
 _FIRST_STRIDE = 4
-_TICK = Fraction(1, 1000)
 
 Report = Callable[[int, int | None, Tensor], None]
 """Takes the number of frames read so far, of all if that is known, and the newest one, (3,H,W)."""
@@ -79,8 +78,8 @@ class VideoDescription:
     @property
     def webvtt(self) -> str:
         """One cue per shot; the text of the whole video is a note, which players and parsers skip."""
-        cues = [f"{_stamp(shot.start)} --> {_stamp(shot.end)}\n{shot.estimate.text}" for shot in _apart(self.shots)]
-        return "\n\n".join(["WEBVTT", f"NOTE The whole video: {self.overall.text}", *cues]) + "\n"
+        cues = (Cue(shot.start, shot.end, shot.estimate.text) for shot in self.shots)
+        return write_text(cues, f"The whole video: {self.overall.text}")
 
     @property
     def table(self) -> str:
@@ -191,17 +190,3 @@ def _summary(shots: list[_Shot], info: VideoInfo) -> VideoDescription:
     frames = sum(shot.frames for shot in shots)
     whole = sum((torch.stack(shot.evidence).mean(0) * (shot.frames / frames) for shot in shots), torch.zeros(()))
     return VideoDescription(described, combine([whole]))
-
-
-def _apart(shots: tuple[ShotDescription, ...]) -> Iterator[ShotDescription]:
-    """Shots whose times differ by a millisecond at least, as WebVTT wants them; a last frame has no length at times."""
-    for shot in shots:
-        end = max(shot.end, shot.start + float(_TICK))
-        yield ShotDescription(shot.start, end, shot.frames, shot.estimate)
-
-
-def _stamp(seconds: float) -> str:
-    """00:01:02.500, rounded to the nearest millisecond, as ``vtt`` expects."""
-    ticks = round(max(seconds, 0.0) * 1000)
-    minutes, milliseconds = divmod(ticks, 60_000)
-    return f"{minutes // 60:02}:{minutes % 60:02}:{milliseconds // 1000:02}.{milliseconds % 1000:03}"

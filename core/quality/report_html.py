@@ -7,8 +7,8 @@ from html import escape
 
 from torch import Tensor
 
-from .axes import clock
 from .measures import DEEP
+from .plot_ticks import clock
 from .report import QualityReport
 from .report_pictures import Thumbnail, draw_profile, pillow
 from .report_svg import draw_panel
@@ -104,10 +104,10 @@ def _worst(report: QualityReport, thumbnails: Sequence[Thumbnail]) -> str:
         worst = thumbnail.worst
         value = f"{report.worst_by.title} {shown(report.worst_by, worst.value)}"
         figures.append(
-            f'<figure><img alt="frame at {clock(worst.seconds)}" src="{_data(thumbnail.image, "JPEG")}">'
-            f"<figcaption><b>{number}. {clock(worst.start)}</b> &ensp;{escape(value)}<br>"
+            f'<figure><img alt="frame at {clock(worst.seconds, 3)}" src="{_data(thumbnail.image, "JPEG")}">'
+            f"<figcaption><b>{number}. {clock(worst.start, 3)}</b> &ensp;{escape(value)}<br>"
             f"<small>start <code>{worst.start:.3f}</code> duration <code>{worst.duration:.3f}</code>, "
-            f"worst frame at {clock(worst.seconds)}</small></figcaption></figure>"
+            f"worst frame at {clock(worst.seconds, 3)}</small></figcaption></figure>"
         )
     beside = " Left the video, right the reference." if report.reference is not None else ""
     least = 460 if report.reference is not None else 300

@@ -12,8 +12,9 @@ from torch import Tensor
 from ..errors import EmptyVideoError, MissingDependencyError
 from ..job import Source
 from ..video.reader import VideoReader
-from .axes import clock, stretches, ticks, time_ticks, value_range
+from .axes import stretches, value_range
 from .measures import Measure
+from .plot_ticks import number_labels, time_labels
 from .report import QualityReport
 from .summary import Worst
 
@@ -108,7 +109,7 @@ class _Panel:
             for worst in self._report.summary.worst:
                 left, right = self._x(worst.start), min(self._x(worst.start + worst.duration), _WIDTH - _RIGHT)
                 drawing.rectangle(fine((left, self._top), (max(right, left + 1), self._bottom)), fill=_MARK)
-        for tick in ticks(self._low, self._high, 4):
+        for tick, _ in number_labels((self._low, self._high), 4):
             drawing.line(fine((_LEFT, self._y(tick)), (_WIDTH - _RIGHT, self._y(tick))), fill=_GRID, width=_FINE)
         for cut in self._report.summary.cuts:
             drawing.line(fine((self._x(cut), self._top), (self._x(cut), self._bottom)), fill=_FAINT, width=1)
@@ -130,8 +131,8 @@ class _Panel:
         drawing.text((_LEFT, self._top - 20), self._measure.heading, fill=_INK, font=font)
         said = f"mean {mean:.{self._measure.digits}f}, {better} is better"
         drawing.text((_WIDTH - _RIGHT, self._top - 20), said, fill=_FAINT, font=font, anchor="ra")
-        for tick in ticks(self._low, self._high, 4):
-            drawing.text((_LEFT - 8, self._y(tick)), f"{tick:g}", fill=_FAINT, font=font, anchor="rm")
+        for tick, text in number_labels((self._low, self._high), 4):
+            drawing.text((_LEFT - 8, self._y(tick)), text, fill=_FAINT, font=font, anchor="rm")
 
 
 def _across(seconds: float, begin: float, end: float) -> float:
@@ -140,20 +141,14 @@ def _across(seconds: float, begin: float, end: float) -> float:
 
 def _write_times(report: QualityReport, drawing: "ImageDraw", font: Any, top: int) -> None:
     begin, end = span(report)
-    times = time_ticks(begin, end, 10)
-    for time in times:
-        drawing.text((_across(time, begin, end), top), clock(time, digits_of(times)), _FAINT, font, anchor="ma")
+    for time, text in time_labels((begin, end), 10):
+        drawing.text((_across(time, begin, end), top), text, _FAINT, font, anchor="ma")
 
 
 def span(report: QualityReport) -> tuple[float, float]:
     """First and last second of the timelines; never the same."""
     begin = report.summary.timeline[0].seconds
     return begin, max(report.summary.end, begin + 1e-3)
-
-
-def digits_of(times: list[float]) -> int:
-    """How many digits of a second tell these times apart."""
-    return 0 if all(time == round(time) for time in times) else 2 if any(10 * t % 1 > 1e-6 for t in times) else 1
 
 
 def draw_profile(report: QualityReport) -> Tensor:

@@ -2,10 +2,11 @@
 
 from html import escape
 
-from .axes import Stretch, clock, stretches, ticks, time_ticks, value_range
+from .axes import Stretch, stretches, value_range
 from .measures import Measure
+from .plot_ticks import clock, number_labels, time_labels
 from .report import QualityReport
-from .report_pictures import digits_of, span
+from .report_pictures import span
 from .report_text import shown
 
 _WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 960, 150, 56, 8, 8, 24
@@ -42,22 +43,21 @@ class _Panel:
         drawn = []
         for number, worst in enumerate(self._report.summary.worst, 1):
             left, right = self._x(worst.start), min(self._x(worst.start + worst.duration), _WIDTH - _RIGHT)
-            title = f"worst moment {number}: {clock(worst.start)}, {shown(self._measure, worst.value)}"
+            title = f"worst moment {number}: {clock(worst.start, 3)}, {shown(self._measure, worst.value)}"
             size = f'x="{left}" y="{_TOP}" width="{max(right - left, 2):.1f}" height="{_HEIGHT - _TOP - _BOTTOM}"'
             drawn.append(f'<rect class="moment" {size}><title>{escape(title)}</title></rect>')
         return drawn
 
     def _grid(self) -> list[str]:
         drawn = []
-        for tick in ticks(self._low, self._high, 4):
+        for tick, text in number_labels((self._low, self._high), 4):
             y = self._y(tick)
             drawn.append(f'<path class="grid" d="M{_LEFT} {y}H{_WIDTH - _RIGHT}"/>')
-            drawn.append(f'<text x="{_LEFT - 6}" y="{y + 4}" text-anchor="end">{tick:g}</text>')
-        times = time_ticks(self._begin, self._end, 10)
-        for time in times:
+            drawn.append(f'<text x="{_LEFT - 6}" y="{y + 4}" text-anchor="end">{text}</text>')
+        for time, text in time_labels((self._begin, self._end), 10):
             # The first and the last label would stick out.
             x = min(max(self._x(time), _LEFT + 12), _WIDTH - 22)
-            drawn.append(f'<text x="{x}" y="{_HEIGHT - 6}" text-anchor="middle">{clock(time, digits_of(times))}</text>')
+            drawn.append(f'<text x="{x}" y="{_HEIGHT - 6}" text-anchor="middle">{text}</text>')
         return drawn
 
     def _cuts(self) -> list[str]:

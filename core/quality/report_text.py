@@ -3,8 +3,8 @@
 import math
 from typing import Any
 
-from .axes import clock
 from .measures import Measure
+from .plot_ticks import clock
 from .report import QualityReport
 from .summary import Statistics
 
@@ -40,7 +40,7 @@ def write_worst(report: QualityReport) -> str:
     measure = report.worst_by
     return "\n".join(
         f"start={worst.start:.3f} duration={worst.duration:.3f}  "
-        f"{clock(worst.start)}  {measure.title} {shown(measure, worst.value)}"
+        f"{clock(worst.start, 3)}  {measure.title} {shown(measure, worst.value)}"
         for worst in report.summary.worst
     )
 

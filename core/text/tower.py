@@ -1,4 +1,4 @@
-"""CLIP's text tower from a file that the user has: to train with, since a published TextOVSR carries its own."""
+"""CLIP's text tower from a file that the user has: to train with, since a TextOVSR carries its own."""
 
 from pathlib import Path
 
@@ -9,14 +9,22 @@ from ...models.registry import read_state_dict
 from ..errors import UnknownCheckpointError, WeightsNotFoundError
 
 _PLACES = ("model.safetensors", "text_encoder/model.safetensors")
-_PREFIXES = ("", "clip_l.transformer.", "conditioner.embedders.0.transformer.", "cond_stage_model.transformer.")
+_PREFIXES = (
+    "",
+    "basicvsr.text_encoder.",
+    "generator_ema.basicvsr.text_encoder.",
+    "generator.basicvsr.text_encoder.",
+    "clip_l.transformer.",
+    "conditioner.embedders.0.transformer.",
+    "cond_stage_model.transformer.",
+)
 _TOKENS = "text_model.embeddings.token_embedding.weight"
 _STRAY = "embeddings.position_ids"
 _HEAD_WIDTH = 64
 
 
 def load_text_tower(path: Path) -> ClipText:
-    """Build the text tower that a CLIP file holds and load it, every key of the tower accounted for.
+    """Build the text tower that a CLIP or TextOVSR file holds and load it, every key of the tower accounted for.
 
     Args:
         path: a folder as Hugging Face publishes CLIP (``openai/clip-vit-large-patch14-336`` is TextOVSR's), or one

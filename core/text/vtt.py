@@ -60,13 +60,13 @@ def parse_text(text: str) -> TimedText:
     return TimedText(tuple(sorted(cues, key=lambda cue: cue.start)))
 
 
-def write_text(cues: Iterable[Cue]) -> str:
-    """WebVTT that ``parse_text`` reads back, times rounded to milliseconds.
+def write_text(cues: Iterable[Cue], note: str = "") -> str:
+    """WebVTT that ``parse_text`` reads back, times rounded to milliseconds; a note is for people, and skipped.
 
     A cue lasts a millisecond at least, as the format wants it; one without an end lasts to the format's longest hour.
     Angle brackets, which would be markup, are left out; white space becomes single spaces.
     """
-    blocks = ["WEBVTT"]
+    blocks = ["WEBVTT", *([f"NOTE {note}"] if note else [])]
     for cue in cues:
         start = round(max(cue.start, 0.0) * 1000)
         end = max(min(round(min(cue.end, _LONGEST) * 1000), round(_LONGEST * 1000)), start + 1)

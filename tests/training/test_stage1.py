@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from textovsr.core.errors import DamagedWeightsError, JobRunningError, SettingError, WeightsError
-from textovsr.models.registry import load_network, read_metadata
+from textovsr.models.registry import load_network, read_metadata, save_weights
 from textovsr.tests.helpers.networks import TINY, save_tiny
 from textovsr.tests.helpers.training import configure
 from textovsr.training import run as run_module
@@ -182,6 +182,11 @@ def test_a_new_network_can_have_the_text_encoder_of_another(folder: Path, tmp_pa
     taken = {key for key, value in theirs.items() if torch.equal(own[key], value)}
     assert {key for key in own if "text_encoder" in key} <= taken
     assert "basicvsr.text_proj.0.weight" not in taken
+    clip = {key.partition("text_encoder.")[2]: value for key, value in theirs.items() if "text_encoder." in key}
+    (tmp_path / "clip").mkdir()
+    save_weights(clip, tmp_path / "clip" / "model.safetensors", {})  # as a CLIP of the user's own
+    with open_run(replace(config, text_encoder=str(tmp_path / "clip"), output=tmp_path / "other")) as run:
+        assert all(torch.equal(run.net.basicvsr.text_encoder.state_dict()[key], value) for key, value in clip.items())
     with (
         pytest.raises(WeightsError, match="text encoder of"),
         open_run(replace(config, network=replace(TINY, text=replace(TINY.text, hidden=16)))),

@@ -161,6 +161,14 @@ def test_clocks() -> None:
     assert [clock(time) for time in (0, 61, 3599.6, 7322, -1)] == ["0:00", "1:01", "1:00:00", "2:02:02", "0:00"]
     assert clock(2.05, 1) == "0:02.0"
     assert clock(59.96, 1) == "1:00.0"
+    assert clock(3723.4, 3) == "1:02:03.400"
+    assert clock(59.9996, 3) == "1:00.000"
+
+
+def test_labels_are_round() -> None:
+    assert number_labels((0.0, 1.0), 4) == [(0.0, "0.0"), (0.5, "0.5"), (1.0, "1.0")]
+    assert number_labels((97.2, 99.9), 4) == [(98.0, "98"), (99.0, "99")]
+    assert [time for time, _ in time_labels((0, 3600), 10)] == [0, 600, 1200, 1800, 2400, 3000, 3600]
 
 
 @settings(deadline=None)

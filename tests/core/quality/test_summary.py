@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from textovsr.core.quality.axes import Stretch, clock, ticks, time_ticks, value_range
+from textovsr.core.quality.axes import Stretch, value_range
 from textovsr.core.quality.measures import MEASURES
 from textovsr.core.quality.profile import ROWS, WIDTH, Profile
 from textovsr.core.quality.rows import Row, RowWriter, add_columns, read_rows
@@ -91,22 +91,6 @@ def test_a_profile_is_bounded_and_keeps_real_lines() -> None:
     wide = Profile(1.0)
     wide.add(torch.rand(3, 2, 3000))
     assert wide.picture().shape == (1, WIDTH, 3)
-
-
-def test_numbers_of_axes() -> None:
-    assert ticks(0.0, 1.0, 4) == [0.0, 0.5, 1.0]
-    assert ticks(97.2, 99.9, 4) == [98.0, 99.0]
-    assert time_ticks(0, 3600, 10) == [0, 600, 1200, 1800, 2400, 3000, 3600]
-    assert clock(3723.4) == "1:02:03.400"
-    assert clock(59.9996) == "1:00.000"
-    assert clock(61, 0) == "1:01"
-
-
-@given(st.floats(-1e4, 1e4), st.floats(1e-3, 1e4), st.integers(1, 8))
-def test_ticks_are_few_and_inside(low: float, length: float, most: int) -> None:
-    found = ticks(low, low + length, most)
-    assert 1 <= len(found) <= most + 1
-    assert all(low - 1e-6 * length <= tick <= low + length * (1 + 1e-6) for tick in found)
 
 
 def test_an_axis_is_never_empty() -> None:
