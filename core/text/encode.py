@@ -1,5 +1,6 @@
 """Prompts to CLIP tokens, with open_clip's BPE vocabulary, which needs no download."""
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
@@ -10,6 +11,8 @@ from torch import Tensor
 from ..errors import MissingDependencyError
 
 TOKENS = 77
+"""Of a prompt, with its start and its end: what CLIP's text tower reads, and so does our compact one."""
+
 START = 49406
 END = 49407
 
@@ -35,9 +38,41 @@ def tokenize(prompts: Sequence[str]) -> tuple[Tensor, Tensor]:
     return ids, mask
 
 
+@lru_cache(maxsize=256)  # once a frame it is asked for, and texts change with the shot
 def join_prompt(caption: str, degradation: str) -> str:
-    """One prompt from what is to be seen and what is wrong with it."""
-    return ", ".join(text.strip() for text in (caption, degradation) if text.strip())
+    """One prompt from what is to be seen and what is wrong with it: ``caption, degradation``.
+
+    Where both do not fit into the ``TOKENS`` that are read, the caption loses its last words, since the end of the
+    prompt would be cut off and the degradation stands there. A caption in a script without spaces loses letters.
+
+    Raises:
+        MissingDependencyError: open_clip is not installed, both are given, and they might not fit.
+    """
+    seen, wrong = caption.strip(), degradation.strip()
+    if not (seen and wrong) or _fits(_joined(seen, wrong)):
+        return _joined(seen, wrong)
+    words = seen.split()
+    kept = " ".join(words[: _most_that_fit(words, " ", wrong)])
+    return _joined(kept or words[0][: _most_that_fit(words[0], "", wrong)], wrong)
+
+
+def _joined(seen: str, wrong: str) -> str:
+    return ", ".join(filter(None, (seen.rstrip(" ,;:") if wrong else seen, wrong)))
+
+
+def _most_that_fit(pieces: Sequence[str], between: str, wrong: str) -> int:
+    """How many of a caption's pieces, from its beginning, leave room for what is wrong."""
+
+    def too_many(count: int) -> bool:
+        return not _fits(_joined(between.join(pieces[:count]), wrong))
+
+    return bisect_left(range(1, len(pieces) + 1), True, key=too_many)
+
+
+def _fits(prompt: str) -> bool:
+    """Whether a prompt is read to its end; no token is shorter than a letter of ASCII."""
+    room = TOKENS - 2
+    return (prompt.isascii() and len(prompt) <= room) or len(_tokenizer().encode(prompt)) <= room
 
 
 @lru_cache(maxsize=1)

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from textovsr.core.errors import MissingDependencyError
 from textovsr.core.text import encode
 from textovsr.core.text.encode import END, START, TOKENS, join_prompt, tokenize
+from textovsr.models.clip_text import ClipTextConfig
+from textovsr.models.text_ovsr_config import LITE
 
 CAT = [320, 1125, 539, 320, 2368]
 """CLIP's own tokens of "a photo of a cat"."""
@@ -80,3 +82,60 @@ def test_without_the_vocabulary_the_user_is_told_what_to_install() -> None:
 )
 def test_a_prompt_is_what_is_seen_and_what_is_wrong(caption: str, degradation: str, expected: str) -> None:
     assert join_prompt(caption, degradation) == expected
+
+
+WRONG = "heavy blur, downsample, medium noise, light image compression, medium video compression"
+
+
+def words_of(prompt: str) -> list[int]:
+    """The tokens between the start and the first end."""
+    ids, mask = tokenize([prompt])
+    return ids[0, 1 : int(mask.sum()) - 1].tolist()
+
+
+@pytest.mark.parametrize("length", [*range(54, 66), 100, 400])
+def test_a_long_caption_leaves_room_for_what_is_wrong(length: int) -> None:
+    caption, wrong = "cat " * length, words_of(WRONG)
+    found = words_of(join_prompt(caption, WRONG))
+    assert found[-len(wrong) :] == wrong
+    room = TOKENS - 2 - len(wrong) - 1  # and a comma
+    assert found[: -len(wrong) - 1] == words_of("cat " * min(length, room))
+
+
+def test_what_fits_is_joined_as_it_is_to_the_last_token() -> None:
+    room = TOKENS - 2 - len(words_of(f", {WRONG}"))
+    for words, cut in ((room, 0), (room + 1, 1), (room + 5, 5)):
+        caption = " ".join(["cat"] * words)
+        assert join_prompt(caption, WRONG) == f"{' '.join(['cat'] * (words - cut))}, {WRONG}"
+
+
+def test_a_cut_caption_ends_with_a_word_and_no_comma_of_its_own() -> None:
+    prompt = join_prompt("an extraordinarily photogenic cat, " * 30, WRONG)
+    caption, _, rest = prompt.partition(", heavy blur")
+    assert rest == WRONG.removeprefix("heavy blur")
+    assert caption.split()[-1] in ("an", "extraordinarily", "photogenic", "cat")
+    assert len(words_of(prompt)) > TOKENS - 2 - len(words_of("extraordinarily photogenic"))
+
+
+def test_captions_without_spaces_are_cut_too() -> None:
+    caption = "一只猫坐在窗边看着外面的雨" * 10
+    prompt = join_prompt(caption, WRONG)
+    kept = prompt.removesuffix(f", {WRONG}")
+    assert caption.startswith(kept)
+    assert len(kept) > 10
+    assert words_of(prompt)[-len(words_of(WRONG)) :] == words_of(WRONG)
+
+
+def test_what_is_wrong_alone_fills_the_prompt_if_it_is_as_long() -> None:
+    wrong = "heavy noise, " * 40
+    assert join_prompt("a cat", wrong) == wrong.strip()
+
+
+@settings(deadline=None, max_examples=60)
+@given(caption=st.text(st.characters(exclude_characters="<>&"), max_size=300))
+def test_whatever_the_caption_nothing_of_the_degradation_is_lost(caption: str) -> None:
+    assert words_of(join_prompt(caption, WRONG))[-len(words_of(WRONG)) :] == words_of(WRONG)
+
+
+def test_both_text_towers_read_as_many_tokens() -> None:
+    assert ClipTextConfig().tokens == LITE.text.tokens == TOKENS
