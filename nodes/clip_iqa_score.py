@@ -16,7 +16,9 @@ from ..core.quality.clip_iqa import PUBLISHED_PAIRS, pair_name, parse_pairs
 from ..core.quality.clip_scores import FrameScores, ScoreConfig, score_pictures, score_source
 from ..core.quality.plot_ticks import clock
 from ..core.quality.plots import draw_timeline
-from .host import check_cancelled, clip_folders, download_reporter, loaded_clip_iqa, progress_reporter, show_text
+from .host.folders import clip_folders
+from .host.models import loaded_clip_iqa
+from .host.progress import check_cancelled, download_reporter, progress_reporter, show_text
 from .video_file import VideoFile, as_source
 
 

@@ -8,7 +8,7 @@ from ..core.config import CUT_THRESHOLD, FRAMES_PER_SHOT
 from ..core.degrade.describe import DescribeConfig, describe_source
 from ..core.degrade.estimator import load_estimator
 from ..core.job import Progress
-from .host import check_cancelled, progress_reporter
+from .host.progress import check_cancelled, progress_reporter
 from .video_file import as_source
 
 

@@ -9,7 +9,8 @@ from ..core.config import SUFFIX, VideoCodec
 from ..core.degrade.config import PRESETS, SCALES, DegradeConfig
 from ..core.degrade.video import FINE, DegradeJob, degrade_video
 from ..core.job import Source
-from .host import check_cancelled, progress_reporter, temporary_path
+from .host.folders import temporary_path
+from .host.progress import check_cancelled, progress_reporter
 from .video_file import VideoFile, as_source
 
 _SCALE_NAMES = {"1" if scale == 1 else f"1/{scale}": scale for scale in SCALES}

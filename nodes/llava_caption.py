@@ -16,15 +16,9 @@ from ..core.text.vlm import AskConfig
 from ..core.text.vlm_download import REPOSITORY, SUGGESTED, download_vlm
 from ..core.text.vlm_folders import AUTO, Precision, find_vlm
 from ..core.text.vtt import write_text
-from .host import (
-    captions_path,
-    check_cancelled,
-    loaded_vlm,
-    progress_reporter,
-    show_text,
-    vlm_folders,
-    vlm_names,
-)
+from .host.folders import captions_path, vlm_folders, vlm_names
+from .host.models import loaded_vlm
+from .host.progress import check_cancelled, progress_reporter, show_text
 from .video_file import as_source
 
 logger = logging.getLogger(__name__)

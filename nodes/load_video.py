@@ -7,7 +7,7 @@ from comfy_api.latest import io
 from ..core.config import Deinterlace
 from ..core.errors import TextOVSRError
 from ..core.job import Source
-from .host import fingerprint, input_videos, resolve_video
+from .host.folders import fingerprint, input_videos, resolve_video
 from .video_file import VideoFile
 
 _LONGEST = 1e6

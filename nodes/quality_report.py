@@ -14,7 +14,8 @@ from ..core.quality.report import QualityReport as Found
 from ..core.quality.report_files import save_page
 from ..core.quality.report_pictures import draw_profile, draw_timelines, read_thumbnails
 from ..core.quality.report_text import write_report, write_worst
-from .host import check_cancelled, output_path, progress_reporter
+from .host.folders import output_path
+from .host.progress import check_cancelled, progress_reporter
 from .video_file import as_source
 
 ALL = "all of our own"

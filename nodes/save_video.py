@@ -3,7 +3,7 @@
 from comfy_api.latest import Input, io, ui
 
 from ..core.transcode import save_video
-from .host import output_path, workflow_tags
+from .host.folders import output_path, workflow_tags
 from .video_file import as_source
 
 CONTAINERS = ("auto", "mp4", "mkv", "mov", "webm")

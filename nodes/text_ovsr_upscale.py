@@ -19,15 +19,9 @@ from ..core.config import (
 from ..core.job import Job, Source
 from ..core.pipeline import restore_video
 from .frames import restore_images
-from .host import (
-    check_cancelled,
-    job_place,
-    loaded_restorer,
-    progress_reporter,
-    show_outcome,
-    temporary_path,
-    weights_names,
-)
+from .host.folders import job_place, temporary_path, weights_names
+from .host.models import loaded_restorer
+from .host.progress import check_cancelled, progress_reporter, show_outcome
 from .video_file import VideoFile, as_source
 
 _AUTOMATIC = -1

@@ -16,7 +16,7 @@ from ..core.transcode import codec_for, save_video
 from ..core.video.audio import read_audio
 from ..core.video.probe import VideoInfo, probe
 from ..core.video.reader import VideoReader
-from .host import temporary_path
+from .host.folders import temporary_path
 
 _CLOCK_ERROR = 1e-6
 

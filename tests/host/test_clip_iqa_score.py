@@ -152,7 +152,7 @@ def test_a_download_shows_its_bytes_and_can_be_cancelled(
     nodes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     module: Any = sys.modules[nodes["OVSR_CLIPIQAScore"].__module__]
-    host: Any = sys.modules[module.clip_folders.__module__]
+    host: Any = sys.modules[module.download_reporter.__module__]
     bars: list[tuple[int, int]] = []
     words: list[str] = []
     execution = SimpleNamespace(set_progress=lambda done, total: bars.append((done, total)))

@@ -124,7 +124,7 @@ def test_cancelling_stops_it(models: list[str], server: ComfyServer, client: Com
 
 
 def test_a_model_is_let_go_unless_it_is_kept(pack: ModuleType, tmp_path: Path) -> None:
-    host = importlib.import_module(f"{pack.__name__}.nodes.host")
+    host = importlib.import_module(f"{pack.__name__}.nodes.host.models")
     folder = save_vlm(tmp_path / "tiny")
     seen: list[Any] = []
     for keep in (False, True, True, False):
@@ -139,7 +139,7 @@ def test_a_model_is_let_go_unless_it_is_kept(pack: ModuleType, tmp_path: Path) -
 
 
 def test_extra_model_paths_are_looked_into(pack: ModuleType, host: ModuleType, tmp_path: Path) -> None:
-    ours = importlib.import_module(f"{pack.__name__}.nodes.host")
+    ours = importlib.import_module(f"{pack.__name__}.nodes.host.folders")
     model = tmp_path / "elsewhere" / "mine"
     model.mkdir(parents=True)
     (model / "config.json").write_text(

@@ -1,0 +1,1 @@
+"""Everything the nodes ask of ComfyUI. The only folder that imports ``comfy``, ``folder_paths`` and ``server``."""

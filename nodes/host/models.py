@@ -1,0 +1,91 @@
+"""Our networks under ComfyUI's memory management."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+
+import comfy.model_management
+import comfy.model_patcher
+import torch
+
+from ...core.config import CLIP_BATCH, FIDELITY, RecurrentConfig
+from ...core.quality.clip_iqa import ClipIqa, Pair, load_clip_iqa
+from ...core.restorer import Restorer
+from ...core.restorers.loading import make_restorer
+from ...core.text.vlm import VisionLanguageModel
+from ...core.text.vlm_folders import Precision, load_vlm, weights_size
+from ...models.catalog import detail_end, find_weights
+from ...models.dial import load_dialled
+from .folders import weights_folders
+
+_MEMORY_SHARE = 0.6
+_CLIP_BYTES = 300  # a pixel, of the features of CLIP's ResNet; measured 204
+
+
+def loaded_restorer(name: str, config: RecurrentConfig, fidelity: float = FIDELITY) -> Restorer:
+    """A restorer with its weights loaded under ComfyUI's memory management, ready to run."""
+    path = find_weights(name, weights_folders())
+    changed = [end.stat().st_mtime_ns for end in (path, detail_end(path)) if end.is_file()]
+    patcher = _patcher(path, fidelity, tuple(changed))
+    comfy.model_management.load_models_gpu([patcher], force_full_load=True)
+    device = patcher.load_device
+    memory = int(comfy.model_management.get_free_memory(device) * _MEMORY_SHARE)
+    return make_restorer(patcher.model, config, device, memory)
+
+
+def loaded_clip_iqa(path: Path, pairs: tuple[Pair, ...], size: tuple[int, int]) -> ClipIqa:
+    """CLIP-IQA under ComfyUI's memory management, ready for frames of a size (width, height) in pixels."""
+    patcher = _clip_patcher(path, pairs, path.stat().st_mtime_ns)
+    needed = max(size[0] * size[1], CLIP_BATCH[1]) * _CLIP_BYTES
+    comfy.model_management.load_models_gpu([patcher], memory_required=needed, force_full_load=True)
+    return patcher.model
+
+
+@contextmanager
+def loaded_vlm(folder: Path, precision: Precision, keep: bool) -> Iterator[VisionLanguageModel]:
+    """A vision-language model under ComfyUI's memory management, off the graphics card afterwards.
+
+    Args:
+        folder: of the model.
+        precision: what it computes in. In 4 bit it cannot be moved, and is let go as a whole.
+        keep: hold it in main memory until another one is used.
+    """
+    device = comfy.model_management.get_torch_device()
+    files = weights_size(folder)
+    if precision == "4-bit":
+        comfy.model_management.free_memory(files / 2, device)
+        yield load_vlm(folder, device, precision)
+        return
+    if not keep:
+        _vlm_patcher.cache_clear()
+    make = _vlm_patcher if keep else _vlm_patcher.__wrapped__
+    patcher = make(folder, precision, files)
+    comfy.model_management.load_models_gpu([patcher], force_full_load=True)
+    try:
+        yield patcher.model
+    finally:
+        patcher.detach()
+        comfy.model_management.soft_empty_cache()
+
+
+@lru_cache(maxsize=2)
+def _patcher(path: Path, fidelity: float, changed: tuple[int, ...]) -> comfy.model_patcher.ModelPatcher:
+    """The network under the host's management; kept, so that the host can keep it loaded between runs."""
+    device = comfy.model_management.get_torch_device()
+    network = load_dialled(path, fidelity)
+    if device.type == "cuda":
+        network = network.half()
+    return comfy.model_patcher.ModelPatcher(network, device, torch.device("cpu"))
+
+
+@lru_cache(maxsize=1)
+def _clip_patcher(path: Path, pairs: tuple[Pair, ...], changed: int) -> comfy.model_patcher.ModelPatcher:
+    device = comfy.model_management.get_torch_device()
+    return comfy.model_patcher.ModelPatcher(load_clip_iqa(path, pairs), device, torch.device("cpu"))
+
+
+@lru_cache(maxsize=1)
+def _vlm_patcher(folder: Path, precision: Precision, files: int) -> comfy.model_patcher.ModelPatcher:
+    device, rest = comfy.model_management.get_torch_device(), torch.device("cpu")
+    return comfy.model_patcher.ModelPatcher(load_vlm(folder, device, precision, rest), device, rest)

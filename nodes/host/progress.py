@@ -1,0 +1,79 @@
+"""What a node shows while it works, and how a user stops it."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import comfy.model_management
+from comfy_api.latest import ComfyAPISync, io
+from torch import Tensor
+
+from ...core.job import Progress, Restored
+from ...core.space import readable
+
+_PREVIEW_SECONDS = 1.0
+_PREVIEW_SIDE = 512
+
+check_cancelled = comfy.model_management.throw_exception_if_processing_interrupted
+"""Raise the host's exception if the user pressed cancel."""
+
+
+def progress_reporter(node: type[io.ComfyNode], total: int | None = None) -> Callable[[Progress], None]:
+    """A function that shows a job's progress on its node: bar, frames, fps, time left, the newest frame."""
+    execution = ComfyAPISync().execution
+    shown = 0.0
+
+    def report(progress: Progress) -> None:
+        nonlocal shown
+        now = time.monotonic()
+        last = progress.done == progress.total
+        if now - shown < _PREVIEW_SECONDS and not last:
+            return
+        shown = now
+        count = max(progress.total or 0, progress.done)
+        execution.set_progress(progress.done, count, preview_image=_preview(progress.newest))
+        show_text(node, str(progress))
+
+    return report
+
+
+def download_reporter(node: type[io.ComfyNode], name: str) -> Callable[[int, int | None], None]:
+    """A function that shows a download's bytes on its node, and stops it when the user cancels."""
+    execution, shown = ComfyAPISync().execution, 0.0
+
+    def report(done: int, total: int | None) -> None:
+        nonlocal shown
+        check_cancelled()
+        if time.monotonic() - shown < _PREVIEW_SECONDS and done != total:
+            return
+        shown = time.monotonic()
+        execution.set_progress(done, max(total or 0, done))
+        of = "" if total is None else f" of {readable(total)}"
+        show_text(node, f"downloading {name}: {readable(done)}{of}")
+
+    return report
+
+
+def show_outcome(node: type[io.ComfyNode], restored: Restored) -> None:
+    """Write on a node what became of its job, and what was lost."""
+    shots = "1 shot" if restored.shots == 1 else f"{restored.shots} shots"
+    lines = [f"{restored.frames} frames, {shots}, in {restored.seconds:.0f} s"]
+    lines += [f"lost: {line}" for line in restored.lost] + list(restored.notes)
+    show_text(node, "\n".join(lines))
+
+
+def show_text(node: type[io.ComfyNode], text: str) -> None:
+    """Write something on a node."""
+    from server import PromptServer
+
+    server, node_id = getattr(PromptServer, "instance", None), node.hidden.unique_id
+    if server is not None and node_id is not None:
+        server.send_progress_text(text, node_id)
+
+
+def _preview(image: Tensor) -> Any:
+    from PIL import Image
+
+    step = max(max(image.shape[-2:]) // _PREVIEW_SIDE, 1)
+    small = image[:, ::step, ::step].clamp(0, 1).mul(255).round().byte().permute(1, 2, 0)  # (C,H,W) -> (H,W,C)
+    return Image.fromarray(small.cpu().numpy())
