@@ -5,12 +5,16 @@ import math
 import sys
 import time
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from ..core.config import CUT_THRESHOLD, Deinterlace
-from ..core.errors import OutputError, OutputExistsError
+from ..core.errors import OutputError, OutputExistsError, SettingError, WeightsNotFoundError
 from .common import Outcome, given
 from .progress import ProgressLine
+from .weights import WEIGHTS_FOLDERS, weights_folders
+
+if TYPE_CHECKING:
+    from ..core.quality.networks import Networks
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -25,6 +29,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--duration", type=_seconds, metavar="SECONDS", help="take no more than this")
     parser.add_argument("--deinterlace", choices=get_args(Deinterlace), help="as for upscale (default auto)")
     parser.add_argument("--device", metavar="NAME", help="where flow and networks run: auto, cpu, cuda, cuda:1, mps")
+    _add_clip(parser)
     parser.add_argument("--quiet", action="store_true", default=False, help="no progress")
 
 
@@ -48,6 +53,22 @@ def _add_measuring(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_clip(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--clip",
+        metavar="FILE",
+        help=f"CLIP RN50 for clip_iqa: a file, or the name of one in the folders of {WEIGHTS_FOLDERS} (default: the "
+        "first there, or one that open_clip, pyiqa or the Hugging Face hub keep)",
+    )
+    parser.add_argument(
+        "--download",
+        action="store_true",
+        default=False,
+        help=f"you agree that CLIP RN50 (408 MB, licence MIT) is fetched into the first folder of {WEIGHTS_FOLDERS} if "
+        "there is none",
+    )
+
+
 def run(options: argparse.Namespace) -> Outcome:
     """Measure a video."""
     from ..core.job import Progress, Source
@@ -61,19 +82,65 @@ def run(options: argparse.Namespace) -> Outcome:
     source = given(Source, options, path=options.input)
     true = getattr(options, "reference", None)
     videos = Compared(source, None if true is None else given(Source, options, path=true))
+    networks = _networks(options)
     line, began = ProgressLine(sys.stderr, silent=options.quiet), time.monotonic()
 
     def report(done: int, total: int | None, newest: Any) -> None:
         line(Progress(done, total, time.monotonic() - began, newest))
 
     try:
-        found = make_report(videos, given(ReportConfig, options), rows, report)
+        found = make_report(videos, given(ReportConfig, options), rows, report, networks)
     finally:
         line.close()
     if page is not None:
         save_page(found, page)
     written = [f"written: {path}" for path in (page, rows) if path is not None]
     return Outcome(as_values(found), "\n".join([write_report(found), *([""] if written else []), *written]))
+
+
+def _networks(options: argparse.Namespace) -> "Networks":
+    """From the disk; CLIP by its file or name, or downloaded if that was agreed to."""
+    from ..core.config import DEVICE
+    from ..core.device import pick_device
+    from ..core.quality.clip_files import AUTOMATIC, find_clip
+    from ..core.quality.networks import LoadedNetworks
+
+    name, folders = getattr(options, "clip", AUTOMATIC), weights_folders()
+    file = Path(name).expanduser()
+    if file.is_file():
+        name, folders = file.name, [file.parent]
+    try:
+        # What nobody asked for may be missing: then it is not measured.
+        if options.download or name != AUTOMATIC:
+            find_clip(name, folders)
+    except WeightsNotFoundError:
+        if not options.download or name != AUTOMATIC:
+            raise
+        _download(options)
+    return LoadedNetworks(pick_device(getattr(options, "device", DEVICE)), name, folders)
+
+
+def _download(options: argparse.Namespace) -> None:
+    """Fetch CLIP RN50 into the first folder of weights."""
+    from ..core.download import download
+    from ..core.quality.clip_files import PUBLISHED_CLIPS
+    from ..core.space import readable
+
+    folders, file = weights_folders(), PUBLISHED_CLIPS[0]
+    if not folders:
+        raise SettingError(
+            f"Expected a folder for CLIP RN50, got none; name one in the environment variable {WEIGHTS_FOLDERS}."
+        )
+    told = -1
+
+    def report(done: int, total: int | None) -> None:
+        nonlocal told
+        share = done * 10 // total if total else 0
+        if share != told and not options.quiet:
+            told = share
+            print(f"{file.file}: {readable(done)} of {readable(total or file.size)}", file=sys.stderr)
+
+    download(file, folders[0] / file.file, report)
 
 
 def _check_output(options: argparse.Namespace, path: Path) -> None:

@@ -15,6 +15,7 @@ from ..core.quality.report_files import save_page
 from ..core.quality.report_pictures import draw_profile, draw_timelines, read_thumbnails
 from ..core.quality.report_text import write_report, write_worst
 from .host.folders import output_path
+from .host.models import ManagedNetworks, compute_device
 from .host.progress import check_cancelled, progress_reporter
 from .video_file import as_source
 
@@ -23,7 +24,7 @@ SETS: dict[str, tuple[str, ...]] = {
     ALL: (),
     "quick": ("psnr_y", "ssim", "flicker", "sharpness", "blockiness"),
     "against the reference": tuple(measure.name for measure in MEASURES.values() if measure.reference),
-    "without a reference": ("niqe", "brisque", "sharpness", "blockiness", "flicker"),
+    "without a reference": ("niqe", "brisque", "clip_iqa", "sharpness", "blockiness", "flicker"),
     "steadiness": ("warping", "warping_relative", "flicker"),
 }
 """Names of measures by what a user chooses; one that cannot be taken is left out, and the report says so."""
@@ -77,7 +78,7 @@ class QualityReport(io.ComfyNode):
         videos = Compared(as_source(video), None if reference is None else as_source(reference))
         page, subfolder = output_path(filename_prefix, video.get_dimensions(), ".html")
         rows = page.with_suffix(".csv")
-        found = make_report(videos, _config(settings), rows, _reporter(cls))
+        found = make_report(videos, _config(settings), rows, _reporter(cls), ManagedNetworks())
         save_page(found, page)
         files = [ui.SavedResult(path.name, subfolder, io.FolderType.output) for path in (page, rows)]
         worst = found.summary.worst[0] if found.summary.worst else None
@@ -101,6 +102,7 @@ def _config(settings: dict[str, Any]) -> ReportConfig:
         lenient=not typed,
         worst_by="" if by == AUTOMATIC else by,
         worst=settings.get("worst", ReportConfig.worst),
+        device=str(compute_device()),
         **{name: settings[name] for name in ("every", "window", "resize", "line") if name in settings},
     )
 
@@ -133,7 +135,8 @@ def _measuring() -> list[io.Input]:
             options=list(SETS),
             default=ALL,
             optional=True,
-            tooltip="What is measured. Motion (warping error) takes longest; quick leaves the slow ones out.",
+            tooltip="What is measured. Motion (warping error) and CLIP-IQA take longest; quick leaves them out. "
+            "CLIP-IQA is taken if CLIP RN50 is among the CLIP files, see the node CLIP-IQA Score.",
         ),
         io.String.Input(
             "metrics",

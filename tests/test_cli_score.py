@@ -9,8 +9,12 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+from safetensors.torch import save_file
 
 from textovsr import cli
+from textovsr.core import download as download_module
+from textovsr.core.quality import clip_files
+from textovsr.tests.helpers.clip import small_clip
 
 SIZE = (96, 64)
 FRAMES = 8
@@ -147,3 +151,53 @@ def test_nothing_is_overwritten_unasked(
     score(capsys, videos[0], *options, "--overwrite")
     assert rows.read_text().startswith("frame,")
     assert "none of the videos" in score(capsys, videos[0], "--csv", videos[0], "--overwrite", code=1)
+
+
+@pytest.fixture
+def no_clip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The one folder of weights, empty, on a machine where no other program has a CLIP."""
+    monkeypatch.setattr(clip_files, "caches", list)
+    monkeypatch.setenv("TEXTOVSR_WEIGHTS", str(tmp_path))
+    return tmp_path
+
+
+def test_clip_iqa_by_a_file_or_a_name(
+    videos: tuple[Path, Path], no_clip: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = (videos[0], "--metrics", "clip_iqa")
+    assert "Expected CLIP RN50 for CLIP-IQA, found none" in score(capsys, *options, code=1)
+    assert "Expected the CLIP file mine.pt" in score(capsys, videos[0], "--clip", "mine.pt", code=1)
+    save_file(small_clip(), no_clip / "mine.safetensors")
+    by_file = values(capsys, *options, "--clip", no_clip / "mine.safetensors")["measures"]["clip_iqa"]
+    assert by_file["frames"] == FRAMES
+    assert by_file["higher_is_better"]
+    assert by_file["min"] < by_file["max"]
+    assert values(capsys, *options, "--clip", "mine.safetensors")["measures"]["clip_iqa"] == by_file
+
+
+def test_what_is_measured_unasked_tells_that_clip_is_missing(
+    videos: tuple[Path, Path], no_clip: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    notes = values(capsys, videos[0])["notes"]
+    assert any(note.startswith("CLIP-IQA was not measured: its weights are not on this machine") for note in notes)
+
+
+def test_clip_is_downloaded_if_that_was_agreed_to(
+    videos: tuple[Path, Path], no_clip: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Path] = []
+
+    def download(file: clip_files.PublishedClip, target: Path, report: Any) -> Path:
+        asked.append(target)
+        report(file.size, file.size)
+        save_file(small_clip(), target)
+        return target
+
+    monkeypatch.setattr(download_module, "download", download)
+    options = (videos[0], "--metrics", "clip_iqa", "--download")
+    for _ in range(2):
+        assert "clip_iqa" in values(capsys, *options)["measures"]
+    assert asked == [no_clip / clip_files.PUBLISHED_CLIPS[0].file]
+    asked[0].unlink()
+    monkeypatch.delenv("TEXTOVSR_WEIGHTS")
+    assert "Expected a folder for CLIP RN50" in score(capsys, *options, code=1)

@@ -140,9 +140,10 @@ def _ways(name: str, folders: Sequence[Path]) -> str:
     """What to do when there is no file."""
     first, other = PUBLISHED_CLIPS
     wanted = "CLIP RN50" if name == AUTOMATIC else f"the CLIP file {name}"
-    places = ", ".join(str(folder) for folder in folders) or "a folder of your choice"
+    places = f"one of {', '.join(map(str, folders))}" if folders else "a folder that TEXTOVSR_WEIGHTS names"
     return (
-        f"Expected {wanted} for CLIP-IQA, found none. Switch download on to get it ({first.size / 1e6:.0f} MB, licence "
-        f"{first.licence}, from {first.url}); or put that file, or OpenAI's {other.file} ({other.url}), into one of "
-        f"{places}; or, if it is elsewhere on this machine, link it there."
+        f"Expected {wanted} for CLIP-IQA, found none. Switch download on (in the node CLIP-IQA Score, or by `textovsr "
+        f"score --download`) to get it ({first.size / 1e6:.0f} MB, licence {first.licence}, from {first.url}); or put "
+        f"that file, or OpenAI's {other.file} ({other.url}), into {places}; or, if it is elsewhere on this machine, "
+        "link it there."
     )

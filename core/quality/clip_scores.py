@@ -197,7 +197,7 @@ class _Scorer:
 
     def _score(self) -> None:
         if self._waiting:
-            for row in _pair_scores(self._network, self._waiting):
+            for row in score_batch(self._network, self._waiting):
                 for column, value in zip(self._values, row, strict=True):
                     column.append(value)
             self._waiting.clear()
@@ -215,8 +215,13 @@ class _Scorer:
 
 
 @torch.inference_mode()
-def _pair_scores(network: ClipIqa, images: list[Tensor]) -> list[list[float]]:
-    """Scores by frame and pair; a batch for which memory runs out is halved."""
+def score_batch(network: ClipIqa, images: list[Tensor]) -> list[list[float]]:
+    """Scores by frame and pair of images (3,H,W) of one size; a batch for which memory runs out is halved.
+
+    Raises:
+        ShapeError: they have sides of less than 32 pixels.
+        OutOfMemoryError: not even one fits the memory.
+    """
     try:
         values: list[list[float]] = network.pair_scores(torch.stack(images).to(network.texts)).tolist()
         return values
@@ -231,7 +236,7 @@ def _pair_scores(network: ClipIqa, images: list[Tensor]) -> list[list[float]]:
             ) from error
     free_memory()
     half = len(images) // 2
-    return _pair_scores(network, images[:half]) + _pair_scores(network, images[half:])
+    return score_batch(network, images[:half]) + score_batch(network, images[half:])
 
 
 def _expected(info: VideoInfo, source: Source) -> int | None:

@@ -46,6 +46,7 @@ MEASURES = {
         Measure("flicker", "flicker", "levels", digits=2),
         Measure("niqe", "NIQE", digits=2),
         Measure("brisque", "BRISQUE", digits=1),
+        Measure("clip_iqa", "CLIP-IQA", higher_is_better=True),
         Measure("sharpness", "sharpness", "levels", higher_is_better=True, digits=2),
         Measure("blockiness", "blockiness"),
     )
@@ -67,7 +68,7 @@ DEEP = {
 }
 """What another package measures with networks of its own, if it is installed and has the weights."""
 
-_WORST_BY = ("vmaf_neg", "vmaf", "ssim", "psnr_y", "niqe", "brisque", "blockiness")
+_WORST_BY = ("vmaf_neg", "vmaf", "ssim", "psnr_y", "niqe", "brisque", "blockiness", "clip_iqa")
 """The first of these that is measured decides what the worst moments are, unless the user does."""
 
 

@@ -3,20 +3,22 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from statistics import fmean
 
 import torch
 import torch.nn.functional as F
-from safetensors import safe_open
 from torch import Tensor
 
-from ...models.catalog import SHIPPED, find_weights
 from ...models.spynet import SPyNet
-from ..errors import InputError, MissingDependencyError
+from ..config import CLIP_LEAST_SIDE
+from ..errors import InputError, MissingDependencyError, WeightsNotFoundError
 from .blockiness import blockiness
 from .brisque import LEAST_SIDE as BRISQUE_SIDE
 from .brisque import brisque, load_ratings
+from .clip_scores import score_batch
 from .fidelity import psnr_y, ssim_y
 from .measures import Measure
+from .networks import Networks, Size
 from .niqe import BLOCK, load_natural_statistics, niqe
 from .pyiqa_measures import Judge, load_judge
 from .sharpness import sharpness
@@ -33,13 +35,15 @@ FLOW_SIDE = 384
 _LEAST_RELATIVE = 1e-3
 """Of the warping error x1000: what a reference's own counts as at least, so that a still one does not divide by 0."""
 
-_LEAST_SIDES = {"ssim": 11, "vmaf": VMAF_SIDE, "vmaf_neg": VMAF_SIDE, "brisque": BRISQUE_SIDE, "blockiness": 32}
+_LEAST_SIDES = {
+    "ssim": 11,
+    "vmaf": VMAF_SIDE,
+    "vmaf_neg": VMAF_SIDE,
+    "brisque": BRISQUE_SIDE,
+    "blockiness": 32,
+    "clip_iqa": CLIP_LEAST_SIDE,
+}
 _FLICKER_SIDE = 9
-_FLOW = "basicvsr.spynet."
-
-
-Size = tuple[int, int]
-"""Width and height in pixels."""
 
 
 @dataclass(frozen=True)
@@ -99,20 +103,23 @@ class Meters:
         return values
 
 
-def make_meters(wanted: Sequence[Measure], sizes: Sequence[Size], device: torch.device, asked: bool) -> Meters:
+def make_meters(
+    wanted: Sequence[Measure], sizes: Sequence[Size], networks: Networks, device: torch.device, asked: bool
+) -> Meters:
     """Load what the measures need.
 
     Args:
         wanted: from ``choose_measures``.
         sizes: of the video, and of its reference if there is one.
-        device: where flow and networks run.
+        networks: gives those of ours that are needed.
+        device: where those of other packages run.
         asked: the user named them: one that cannot be measured is an error, not left out with a note.
 
     Raises:
         InputError: the frames are too small for a measure.
         MissingDependencyError, WeightsError: from what was asked for.
     """
-    factory = _Factory(device)
+    factory = _Factory(networks, sizes[0], device)
     measures, meters, notes = [], {}, []
     for measure in wanted:
         try:
@@ -121,7 +128,7 @@ def make_meters(wanted: Sequence[Measure], sizes: Sequence[Size], device: torch.
         except (InputError, MissingDependencyError) as error:
             if asked:
                 raise
-            notes.append(f"{measure.title} was not measured: {error}")
+            notes.append(f"{measure.title} was not measured: {_reason(measure, error)}")
             continue
         measures.append(measure)
         if meter is not None:
@@ -130,6 +137,13 @@ def make_meters(wanted: Sequence[Measure], sizes: Sequence[Size], device: torch.
     if not measures:
         raise InputError(f"Expected something to measure, got nothing that can be; {' '.join(notes)}")
     return Meters(tuple(measures), tuple(meters.values()), vmaf, tuple(notes))
+
+
+def _reason(measure: Measure, error: Exception) -> str:
+    """Why it was left out. A page is passed on, so it does not list the folders of the machine it was made on."""
+    if isinstance(error, WeightsNotFoundError):
+        return f"its weights are not on this machine; ask for {measure.name} by its name to read how to get them."
+    return str(error)
 
 
 def _check_size(measure: Measure, size: Size) -> None:
@@ -144,8 +158,8 @@ def _check_size(measure: Measure, size: Size) -> None:
 class _Factory:
     """Makes meters; measures that share their work share a meter."""
 
-    def __init__(self, device: torch.device) -> None:
-        self._device = device
+    def __init__(self, networks: Networks, size: Size, device: torch.device) -> None:
+        self._networks, self._size, self._device = networks, size, device
 
     def make(self, measure: Measure) -> tuple[str, Meter | None]:
         """A key and the meter; none for VMAF, which sees whole videos."""
@@ -178,6 +192,10 @@ class _Factory:
     def _blockiness(self) -> Meter:
         return lambda m: {"blockiness": blockiness(m.now.image)}
 
+    def _clip_iqa(self) -> Meter:
+        network = self._networks.clip_iqa(self._size)
+        return lambda m: {"clip_iqa": fmean(score_batch(network, [m.now.image])[0])}
+
     def _flicker(self) -> Meter:
         def measure(m: Moment) -> Mapping[str, float]:
             if len(m.before) < 2:
@@ -187,7 +205,8 @@ class _Factory:
         return measure
 
     def _warping(self) -> Meter:
-        flow_net, device = self._flow_net, self._device
+        flow_net = self._flow_net
+        device = next(flow_net.parameters()).device
 
         def measure(m: Moment) -> Mapping[str, float]:
             return _warping(m, flow_net, device) if m.before else {}
@@ -196,20 +215,7 @@ class _Factory:
 
     @cached_property
     def _flow_net(self) -> SPyNet:
-        return load_flow_net().to(self._device)
-
-
-def load_flow_net() -> SPyNet:
-    """The optical flow of the shipped weights; nothing of the rest is read, nor imported.
-
-    Raises:
-        DamagedWeightsError: the file is not the one that was shipped.
-    """
-    with safe_open(find_weights(SHIPPED[0].name, []), framework="pt") as file:
-        state = {key[len(_FLOW) :]: file.get_tensor(key).float() for key in file.keys() if key.startswith(_FLOW)}  # noqa: SIM118
-    network = SPyNet(levels=len({key.split(".")[1] for key in state if key.startswith("basic_module.")}))
-    network.load_state_dict(state)
-    return network.eval()
+        return self._networks.flow_net()
 
 
 def _given(moment: Moment) -> Tensor:

@@ -18,7 +18,8 @@ from ..job import Source
 from ..video.cuts import mark_cuts
 from ..video.reader import Frame, VideoReader
 from .measures import Measure, choose_measures, worst_measure
-from .meters import Meters, Moment, Pictures, Size, make_meters
+from .meters import Meters, Moment, Pictures, make_meters
+from .networks import LoadedNetworks, Networks, Size
 from .profile import Profile
 from .rows import Row, RowWriter, add_columns, read_rows
 from .summary import Summary, WorstRule, summarize
@@ -103,7 +104,11 @@ class Compared:
 
 
 def make_report(
-    videos: Compared, config: ReportConfig | None = None, rows: Path | None = None, report: Report | None = None
+    videos: Compared,
+    config: ReportConfig | None = None,
+    rows: Path | None = None,
+    report: Report | None = None,
+    networks: Networks | None = None,
 ) -> QualityReport:
     """Read a video, and its reference in lockstep, once, and measure it.
 
@@ -114,6 +119,7 @@ def make_report(
         config: what is measured.
         rows: a file for the values of every frame, as CSV; it is overwritten.
         report: called after every frame.
+        networks: where they come from; None reads them from the disk onto the device of ``config``.
 
     Raises:
         VideoError: from ``VideoReader``.
@@ -127,7 +133,8 @@ def make_report(
         asked = bool(config.metrics) and not config.lenient
         sizes = tuple((reader.info.width, reader.info.height) for reader in readers)
         _check_sizes(sizes, config)
-        meters = make_meters(wanted, sizes, pick_device(config.device), asked)
+        device = pick_device(config.device)
+        meters = make_meters(wanted, sizes, networks or LoadedNetworks(device), device, asked)
         deciding = worst_measure(meters.measures, config.worst_by)
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="textovsr-report-")))
         run = _Run(videos, config, meters, folder)

@@ -54,6 +54,8 @@ _MEANINGS = {
     "flicker": "How far the luma jumps away from the frames before and after where nothing moves, in levels of 255.",
     "niqe": "Distance from the statistics of natural pictures.",
     "brisque": "What people would say of it by such statistics, 0 (best) to 100.",
+    "clip_iqa": "Whether the frame looks more like 'Good photo.' than like 'Bad photo.' to CLIP, 0 to 1. It likes "
+    "crispness, invented or not.",
     "sharpness": "Strength of the finest detail, in levels of 255; noise counts too. Compare it for one scene only.",
     "blockiness": "How much steps at the grid of 8x8 blocks exceed those elsewhere.",
 }

@@ -66,7 +66,7 @@ def test_without_weights_the_ways_to_them_are_named(client: ComfyClient, phone_c
     result = client.run(journey(phone_clip.name))
     assert result.status == "error"
     said = str(result.error)
-    assert "Switch download on to get it (408 MB, licence MIT, from https://" in said
+    assert "to get it (408 MB, licence MIT, from https://" in said
     assert "clip_iqa" in said
 
 

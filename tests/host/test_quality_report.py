@@ -1,12 +1,18 @@
 """QualityReport in a real ComfyUI: its outputs and files, and LoadVideo that takes the worst moment from it."""
 
 import csv
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
+from safetensors.torch import save_file
 
+from textovsr.core.quality.clip_files import caches
+from textovsr.core.quality.clip_iqa import ClipIqa
+from textovsr.tests.helpers.clip import small_clip
 from textovsr.tests.test_cli_score import BAD, FRAMES, write
 from textovsr.tools.comfy_client import ComfyClient, PromptResult
 from textovsr.tools.comfy_server import ComfyServer
@@ -89,3 +95,45 @@ def test_a_named_measure_has_to_be_there(names: tuple[str, str], client: ComfyCl
     result = client.run(journey(names[0], None, metrics="sharpness, lpips"))
     assert result.error is not None
     assert "Expected a reference for lpips" in result.error["exception_message"]
+
+
+def test_clip_iqa_is_among_the_measures_once_its_weights_are_on_the_disk(
+    names: tuple[str, str], run_prompt: Callable[..., PromptResult], client: ComfyClient, server: ComfyServer
+) -> None:
+    prompt = journey(*names, metrics="clip_iqa, warping")
+    if not any(path.is_file() for path in caches()):
+        said = client.run(prompt).error
+        assert said is not None
+        assert "CLIP RN50 for CLIP-IQA, found none" in said["exception_message"]
+    folder = server.base / "models" / "clip_iqa"
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file(small_clip(), folder / "rn50.safetensors")
+    try:
+        report = run_prompt(prompt).outputs["4"]["text"][0]
+    finally:
+        (folder / "rn50.safetensors").unlink()
+    assert "| CLIP-IQA |" in report
+    assert "| warping error (x1000) |" in report
+
+
+def test_the_networks_of_a_report_stay_loaded_together(nodes: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    import comfy.model_management
+
+    module: Any = sys.modules[sys.modules[nodes["OVSR_QualityReport"].__module__].ManagedNetworks.__module__]
+    loaded: list[list[Any]] = []
+    load = comfy.model_management.load_models_gpu
+
+    def recorded(models: list[Any], **settings: Any) -> None:
+        loaded.append(list(models))
+        load(models, **settings)
+
+    monkeypatch.setattr(comfy.model_management, "load_models_gpu", recorded)
+    monkeypatch.setattr(module, "find_clip", lambda name, folders: Path(__file__))
+    monkeypatch.setattr(module, "load_clip_iqa", lambda path, pairs: ClipIqa(small_clip(), pairs))
+    networks = module.ManagedNetworks()
+    flow, clip = networks.flow_net(), networks.clip_iqa((64, 48))
+    assert [[patcher.model for patcher in patchers] for patchers in loaded] == [[flow], [flow, clip]]
+    held = [entry.model.model for entry in comfy.model_management.current_loaded_models]
+    assert any(model is flow for model in held)
+    assert any(model is clip for model in held)
+    assert module.ManagedNetworks().flow_net() is flow  # kept between two reports
