@@ -1,0 +1,91 @@
+"""Index arithmetic of windows that overlap: which frames, how they are blended, which noise they see. No tensors."""
+
+import math
+import random
+from itertools import pairwise
+from typing import Literal, get_args
+
+from .errors import SettingError
+
+Curve = Literal["code", "paper", "cosine", "cut"]
+"""How the previous window fades into the next over their common frames, see ``blend_weights``."""
+
+CURVES: tuple[Curve, ...] = get_args(Curve)
+
+
+def overlapping_windows(total: int, length: int, overlap: int) -> tuple[range, ...]:
+    """Cut ``total`` frames into windows of ``length`` of which neighbours share at least ``overlap`` frames.
+
+    Windows begin every ``length - overlap`` frames; the last one is moved back so that it is as long as the others,
+    and then shares more. Fewer frames than ``length`` are one short window.
+
+    Raises:
+        SettingError: there is no frame, or the overlap is not shorter than the window.
+    """
+    _check(total, length, overlap)
+    if total <= length:
+        return (range(total),)
+    starts = [*range(0, total - length, length - overlap), total - length]
+    return tuple(range(start, start + length) for start in starts)
+
+
+def blend_weights(overlap: int, curve: Curve) -> tuple[float, ...]:
+    """Weight of the previous window over ``overlap`` common frames, first to last; the next one has the rest of 1.
+
+    Interweaved latent transition of DiffVSR, with n frames and j from 0:
+
+    - ``code``: 0.2 + 0.6 (1 - j / (n-1)), from 0.8 to 0.2, as published in code;
+    - ``paper``: 1 - j / (n-1), from 1 to 0, as published in words;
+    - ``cosine``: (1 + cos(pi (j + 1/2) / n)) / 2, smooth at both ends;
+    - ``cut``: the previous window up to the middle, the next one from there.
+
+    A single common frame is shared evenly, except by ``cut``, where it is the next window's.
+
+    Raises:
+        SettingError: an unknown curve, or a negative overlap.
+    """
+    if overlap < 0:
+        raise SettingError(f"Expected an overlap of at least 0 frames, got {overlap}.")
+    ramp = [1 - j / (overlap - 1) for j in range(overlap)] if overlap > 1 else [0.5] * overlap
+    if curve == "code":
+        return tuple(0.2 + 0.6 * part for part in ramp)
+    if curve == "paper":
+        return tuple(ramp)
+    if curve == "cosine":
+        return tuple((1 + math.cos(math.pi * (j + 0.5) / overlap)) / 2 for j in range(overlap))
+    if curve == "cut":
+        return tuple(float(j < overlap // 2) for j in range(overlap))
+    raise SettingError(f"Expected one of the curves {', '.join(CURVES)}, got {curve!r}.")
+
+
+def rescheduled_indices(total: int, length: int, overlap: int, seed: int) -> tuple[int, ...]:
+    """Say for every frame which frame of base noise it begins from (noise rescheduling of DiffVSR).
+
+    The first window keeps its own noise. Every later window brings ``length - overlap`` new frames, which get the noise
+    of the frames that it leaves behind, shuffled: so each window sees the same ``length`` noise frames, each once, and
+    common frames see the same noise. With (8, 4) this is the published order, with a seeded shuffle.
+
+    Returns:
+        ``total`` indices below ``min(total, length)``.
+
+    Raises:
+        SettingError: as ``overlapping_windows``.
+    """
+    windows = overlapping_windows(total, length, overlap)
+    indices = list(windows[0])
+    chance = random.Random(seed)
+    for window, following in pairwise(windows):
+        left_behind = indices[window.start : following.start]
+        chance.shuffle(left_behind)
+        indices += left_behind
+    return tuple(indices)
+
+
+def _check(total: int, length: int, overlap: int) -> None:
+    if total < 1:
+        raise SettingError(f"Expected at least 1 frame, got {total}.")
+    if length < 1 or not 0 <= overlap < length:
+        raise SettingError(
+            f"Expected windows of at least 1 frame and an overlap from 0 to one less, got windows of {length} with an "
+            f"overlap of {overlap}; choose longer windows or a smaller overlap."
+        )
