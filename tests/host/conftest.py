@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from textovsr.tests.helpers.diffusion import conditioning_pack
 from textovsr.tools.comfy_client import ComfyClient, PromptResult
 from textovsr.tools.comfy_server import ComfyServer, comfy_server, prepare_base
 
@@ -69,8 +70,9 @@ def nodes(pack: ModuleType) -> dict[str, Any]:
 def server(
     comfyui: Path, root: Path, webcam_clip: Path, phone_clip: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ComfyServer]:
-    """A running ComfyUI with the pack in custom_nodes and the bundled clips in input."""
+    """A running ComfyUI with the pack and a node of the tests in custom_nodes, and the bundled clips in input."""
     base = prepare_base(tmp_path_factory.mktemp("comfyui"), root, [webcam_clip, phone_clip])
+    conditioning_pack(base)
     with comfy_server(Path(sys.executable), comfyui, base, log=base / "comfyui.log") as running:
         yield running
 
