@@ -83,7 +83,11 @@ def save_vae(folder: Path, name: str = "tiny_vae.safetensors", seed: int = 0) ->
 
 
 def unet(kind: Kind = "sd15", seed: int = 0) -> nn.Module:
-    """The host's UNet with one residual block a level and random weights, whose output has about unit size."""
+    """The host's UNet with one residual block a level and random weights.
+
+    It takes most of what it is given for noise, so that sampling ends near what it began with, and latents stay small;
+    of sdx4, which predicts velocities, the output is only random.
+    """
     from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
 
     shape = _SHAPES[kind]
@@ -105,7 +109,26 @@ def unet(kind: Kind = "sd15", seed: int = 0) -> nn.Module:
         legacy=False,
         use_linear_in_transformer=shape.linear,
     )
-    return fill(network, seed)
+    fill(network, seed)
+    if kind != "sdx4":
+        _let_input_through(network)
+    return network
+
+
+def _let_input_through(network: Any) -> None:
+    """Channels 2c and 2c+1 of the first layer carry latent channel c and its negative to the last, beside the rest."""
+    pairs, first, last = range(4), network.input_blocks[0][0].weight, network.out[2].weight
+    skip = network.output_blocks[-1][0].skip_connection.weight  # of the last block's input and the first layer
+    width = skip.shape[0]
+    last *= 0.2
+    skip *= 0.2
+    first[:8], skip[:8] = 0, 0
+    for channel in pairs:
+        for index, sign in ((2 * channel, 1), (2 * channel + 1, -1)):
+            first[index, channel, 1, 1] = sign
+            skip[index, width + index] = 1
+            last[channel, index, 1, 1] = sign  # silu(a) - silu(-a) = a
+    network.output_blocks[-1][0].out_layers[3].weight.mul_(0.2)
 
 
 def taesd_weights(seed: int = 0) -> dict[str, Tensor]:
