@@ -119,7 +119,7 @@ def make_meters(
         InputError: the frames are too small for a measure.
         MissingDependencyError, WeightsError: from what was asked for.
     """
-    factory = _Factory(networks, sizes[0], device)
+    factory = _Factory(networks, sizes, device)
     measures, meters, notes = [], {}, []
     for measure in wanted:
         try:
@@ -158,8 +158,8 @@ def _check_size(measure: Measure, size: Size) -> None:
 class _Factory:
     """Makes meters; measures that share their work share a meter."""
 
-    def __init__(self, networks: Networks, size: Size, device: torch.device) -> None:
-        self._networks, self._size, self._device = networks, size, device
+    def __init__(self, networks: Networks, sizes: Sequence[Size], device: torch.device) -> None:
+        self._networks, self._sizes, self._device = networks, sizes, device
 
     def make(self, measure: Measure) -> tuple[str, Meter | None]:
         """A key and the meter; none for VMAF, which sees whole videos."""
@@ -193,7 +193,7 @@ class _Factory:
         return lambda m: {"blockiness": blockiness(m.now.image)}
 
     def _clip_iqa(self) -> Meter:
-        network = self._networks.clip_iqa(self._size)
+        network = self._networks.clip_iqa(self._sizes[0])
         return lambda m: {"clip_iqa": fmean(score_batch(network, [m.now.image])[0])}
 
     def _flicker(self) -> Meter:
@@ -215,7 +215,7 @@ class _Factory:
 
     @cached_property
     def _flow_net(self) -> SPyNet:
-        return self._networks.flow_net()
+        return self._networks.flow_net(self._sizes[-1])
 
 
 def _given(moment: Moment) -> Tensor:

@@ -22,8 +22,8 @@ Size = tuple[int, int]
 class Networks(Protocol):
     """Gives a report its networks, ready on their device; each is asked for once, if a measure needs it."""
 
-    def flow_net(self) -> SPyNet:
-        """The optical flow.
+    def flow_net(self, size: Size) -> SPyNet:
+        """The optical flow, for frames of a size; it is found at ``FLOW_SIDE`` or less.
 
         Raises:
             DamagedWeightsError: the file is not the one that was shipped.
@@ -52,7 +52,7 @@ class LoadedNetworks:
     clip: str = AUTOMATIC
     clip_folders: Sequence[Path] = ()
 
-    def flow_net(self) -> SPyNet:
+    def flow_net(self, size: Size) -> SPyNet:
         """See ``Networks``."""
         return load_flow_net().to(self.device)
 

@@ -25,7 +25,7 @@ from .folders import clip_folders, weights_folders
 
 _MEMORY_SHARE = 0.6
 _CLIP_BYTES = 300  # a pixel, of the features of CLIP's ResNet; measured 204
-_FLOW_BYTES = 400_000_000  # SPyNet's features at FLOW_SIDE, both ways, and the pictures that it moves
+_FLOW_BYTES = (100_000_000, 60)  # SPyNet's features, and the pictures it moves, a pixel; measured 33e6 and 47
 
 
 def loaded_restorer(name: str, config: RecurrentConfig, fidelity: float = FIDELITY) -> Restorer:
@@ -59,9 +59,10 @@ class ManagedNetworks:
         self._patchers: list[comfy.model_patcher.ModelPatcher] = []
         self._needed = 0
 
-    def flow_net(self) -> SPyNet:
+    def flow_net(self, size: tuple[int, int]) -> SPyNet:
         """The optical flow."""
-        return self._load(_flow_patcher(), _FLOW_BYTES)
+        always, a_pixel = _FLOW_BYTES
+        return self._load(_flow_patcher(), always + size[0] * size[1] * a_pixel)
 
     def clip_iqa(self, size: tuple[int, int]) -> ClipIqa:
         """CLIP-IQA with the first file of the CLIP folders."""

@@ -131,9 +131,9 @@ def test_the_networks_of_a_report_stay_loaded_together(nodes: dict[str, Any], mo
     monkeypatch.setattr(module, "find_clip", lambda name, folders: Path(__file__))
     monkeypatch.setattr(module, "load_clip_iqa", lambda path, pairs: ClipIqa(small_clip(), pairs))
     networks = module.ManagedNetworks()
-    flow, clip = networks.flow_net(), networks.clip_iqa((64, 48))
+    flow, clip = networks.flow_net((64, 48)), networks.clip_iqa((64, 48))
     assert [[patcher.model for patcher in patchers] for patchers in loaded] == [[flow], [flow, clip]]
     held = [entry.model.model for entry in comfy.model_management.current_loaded_models]
     assert any(model is flow for model in held)
     assert any(model is clip for model in held)
-    assert module.ManagedNetworks().flow_net() is flow  # kept between two reports
+    assert module.ManagedNetworks().flow_net((64, 48)) is flow  # kept between two reports

@@ -29,10 +29,10 @@ class Counted:
     """Networks that count how often they were asked for."""
 
     def __init__(self) -> None:
-        self.asked: list[str | Size] = []
+        self.asked: list[tuple[str | int, ...]] = []
 
-    def flow_net(self) -> SPyNet:
-        self.asked.append("flow")
+    def flow_net(self, size: Size) -> SPyNet:
+        self.asked.append(("flow", *size))
         return load_flow_net()
 
     def clip_iqa(self, size: Size) -> ClipIqa:
@@ -74,14 +74,14 @@ def test_a_network_is_asked_for_once_and_only_if_needed(video: Source, tmp_path:
     report(video, networks, tmp_path / "rows.csv", "sharpness")
     assert networks.asked == []
     report(video, networks, tmp_path / "rows.csv", "warping", "clip_iqa", "sharpness")
-    assert networks.asked == ["flow", SIZE]
+    assert networks.asked == [("flow", *SIZE), SIZE]
 
 
 def test_both_warping_errors_share_a_flow() -> None:
     networks = Counted()
     wanted = [MEASURES["warping"], MEASURES["warping_relative"]]
     meters = make_meters(wanted, [SIZE, SIZE], networks, CPU, asked=True)
-    assert networks.asked == ["flow"]
+    assert networks.asked == [("flow", *SIZE)]
     pictures = [Pictures(x, x) for x in wavy_pictures(2, *SIZE[::-1])]
     assert set(meters.measure(Moment(pictures[1], (pictures[0],)))) == {"warping", "warping_relative"}
 
