@@ -8,6 +8,7 @@ from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
+from typing import TypeVar
 
 import av
 from torch import Tensor
@@ -27,6 +28,8 @@ from .scan import Scan, scan
 from .source import to_ticks
 
 logger = logging.getLogger(__name__)
+
+Item = TypeVar("Item")
 
 _SEEK_BACK_SECONDS = (0, 2, 10, 60)
 _CONSTANT_RATE = ("mpegts", "mpeg")
@@ -90,7 +93,7 @@ class VideoReader:
         origin, time_base = self.info.start_ticks, self.info.time_base
         self._first = origin + to_ticks(start, time_base)
         self._end = None if duration is None else origin + to_ticks(Fraction(start) + Fraction(duration), time_base)
-        self._passes: list[Generator[Frame, None, None]] = []
+        self._passes: list[Generator[object, None, None]] = []
 
     def __enter__(self) -> "VideoReader":
         return self
@@ -118,14 +121,36 @@ class VideoReader:
 
         Everything else is done to them all the same, so that frame k is the same whether others were skipped or not.
         """
-        frames = self._read(skip)
-        self._passes = [p for p in self._passes if inspect.getgeneratorstate(p) != inspect.GEN_CLOSED] + [frames]
-        return frames
+        return self._begin(self._read(skip))
 
-    def _read(self, skip: int) -> Generator[Frame, None, None]:
+    def times(self) -> Iterator[int]:
+        """Begin a pass that converts nothing: the presentation times, in ticks, of the frames it would yield."""
+        return self._begin(self._read_times())
+
+    def _begin(self, a_pass: Generator[Item, None, None]) -> Iterator[Item]:
+        going_on = [p for p in self._passes if inspect.getgeneratorstate(p) != inspect.GEN_CLOSED]
+        self._passes = [*going_on, a_pass]
+        return a_pass
+
+    def _pass(self) -> "_Pass":
         self.report = ReadReport()
         ledger = Ledger(self.path, self.report, strict=self._strict)
-        one_pass = _Pass(self.info, (self._first, self._end), ledger)
+        return _Pass(self.info, (self._first, self._end), ledger)
+
+    def _read(self, skip: int) -> Generator[Frame, None, None]:
+        one_pass = self._pass()
+        for number, picture in enumerate(self._chosen(one_pass), 1):
+            assert picture.pts is not None
+            if number > skip:
+                yield Frame(one_pass.convert(picture.frame), picture.pts, picture.duration)
+
+    def _read_times(self) -> Generator[int, None, None]:
+        for picture in self._chosen(self._pass()):
+            assert picture.pts is not None
+            yield picture.pts
+
+    def _chosen(self, one_pass: "_Pass") -> Iterator[Picture]:
+        """The pictures of the chosen part, kept account of."""
         for picture in self._whole(one_pass):
             assert picture.pts is not None
             if self._end is not None and picture.pts >= self._end:
@@ -133,8 +158,7 @@ class VideoReader:
             if picture.pts >= self._first:
                 self.report.frames += 1
                 one_pass.inspect(picture)
-                if self.report.frames > skip:
-                    yield Frame(one_pass.convert(picture.frame), picture.pts, picture.duration)
+                yield picture
         else:
             one_pass.finish()
         for sentence in self.report.lost:
