@@ -1,0 +1,28 @@
+/** Widgets that a run adds to a node. */
+
+/**
+ * Keep a widget out of saved workflows and prompts, so that the values of the others keep their places; make room.
+ *
+ * @template T
+ * @param {object} node
+ * @param {T} widget the newest one of `node`
+ * @returns {T}
+ */
+export function addPassing(node, widget) {
+  widget.serialize = false;
+  widget.options.serialize = false;
+  const [width, height] = node.computeSize();
+  node.setSize([Math.max(node.size[0], width), Math.max(node.size[1], height)]);
+  node.setDirtyCanvas(true, true);
+  return widget;
+}
+
+/**
+ * A widget by its name.
+ *
+ * @param {object} node
+ * @param {string} name
+ */
+export function widgetOf(node, name) {
+  return node.widgets?.find((widget) => widget.name === name);
+}

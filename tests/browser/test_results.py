@@ -1,0 +1,203 @@
+"""What a run leaves on the canvas: links to a report's files, captions to edit; and what that leaves alone."""
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from textovsr.tests.helpers.vlms import WORDS, save_vlm
+from textovsr.tests.test_cli_score import FRAMES, write
+from textovsr.tools.comfy_server import ComfyServer
+
+SLOW = 180_000
+BUTTON = "edit_captions"
+BUILD = """([type, settings]) => {
+    app.graph.clear();
+    app.canvas.ds.reset();
+    app.canvas.ds.scale = 0.7;
+    const add = (type, x, settings) => {
+        const node = LiteGraph.createNode(type);
+        node.pos = [x, 300];
+        app.graph.add(node);
+        for (const [name, value] of Object.entries(settings)) widget(node, name).value = value;
+        return node;
+    };
+    window.widget = (node, name) => node.widgets.find((widget) => widget.name === name);
+    const loader = add("OVSR_LoadVideo", 80, { file: "spoilt.mkv" });
+    window.tested = add(type, 500, settings);
+    loader.connect(0, tested, 0);
+}"""
+PROMPT = "async () => (await app.graphToPrompt()).output[tested.id]"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _inputs(server: ComfyServer) -> None:
+    """A short video, and a tiny model that captions it."""
+    write(server.base / "input" / "spoilt.mkv", spoilt=True)
+    save_vlm(server.base / "models" / "LLM" / "tiny-llava")
+
+
+@pytest.fixture
+def run(canvas: Page) -> Callable[[], dict[str, Any]]:
+    """Press Run and wait for the end; returns what the node under test showed."""
+    canvas.evaluate(
+        """() => {
+            window.shown = new Map();
+            window.ended = 0;
+            app.api.addEventListener("executed", ({ detail }) => shown.set(String(detail.node), detail.output));
+            for (const end of ["execution_success", "execution_error", "execution_interrupted"])
+                app.api.addEventListener(end, () => ended++);
+        }"""
+    )
+
+    def press() -> dict[str, Any]:
+        canvas.evaluate("async () => { window.ended = 0; await app.queuePrompt(0); }")
+        canvas.wait_for_function("window.ended === 1", timeout=SLOW)
+        return dict(canvas.evaluate("() => shown.get(String(tested.id))"))
+
+    return press
+
+
+def build(page: Page, kind: str, **settings: Any) -> dict[str, Any]:
+    """LoadVideo and one node behind it; returns how that node is queued."""
+    page.evaluate(BUILD, [kind, settings])
+    return dict(page.evaluate(PROMPT))
+
+
+def press_button(page: Page) -> None:
+    """Click the button of the captions where it is drawn."""
+    place = page.evaluate(
+        """(name) => {
+            app.canvas.draw(true, true);  // lays the widgets out
+            const button = widget(tested, name);
+            const at = [tested.pos[0] + tested.size[0] / 2, tested.pos[1] + button.y + 10];
+            const { left, top } = app.canvas.canvas.getBoundingClientRect();
+            const [x, y] = app.canvas.ds.convertOffsetToCanvas(at);
+            return [left + x, top + y];
+        }""",
+        BUTTON,
+    )
+    page.mouse.click(*place)
+
+
+def test_a_report_opens_and_its_table_is_downloaded(
+    canvas: Page, run: Callable[[], dict[str, Any]], complaints: list[str]
+) -> None:
+    before = build(canvas, "OVSR_QualityReport", measures="quick", filename_prefix="q/shown")
+    files = run()["files"]
+    page, table = canvas.locator("a[href*='.html']"), canvas.locator("a[href*='.csv']")
+    expect(page).to_have_text(f"Open {files[0]['filename']}")
+    with canvas.expect_popup() as opened:
+        page.click()
+    expect(opened.value.locator("h1")).to_have_text("Quality of spoilt.mkv")
+    assert opened.value.url.startswith("blob:")
+    picture = opened.value.locator("figure img").first
+    assert picture.evaluate("async (image) => { await image.decode(); return image.naturalWidth; }") > 0
+    with canvas.expect_download() as download:
+        table.click()
+    assert download.value.suggested_filename == files[1]["filename"]
+    with download.value.path().open(newline="") as rows:
+        assert len(list(csv.DictReader(rows))) == FRAMES
+    assert canvas.evaluate(PROMPT) == before
+    run()
+    expect(page).to_have_count(1)  # of the newest run
+    assert complaints == []
+
+
+def test_a_page_cannot_run_scripts(canvas: Page, server: ComfyServer) -> None:
+    """The server refuses to show pages because they would act in its name."""
+    build(canvas, "OVSR_QualityReport")
+    (server.base / "output" / "evil.html").write_text(
+        "<title>tame</title><script>document.title = 'wild'</script><h1 onclick='0'>here</h1>"
+        "<img src='x' onerror='document.title = \"wild\"'>",
+        "utf-8",
+    )
+    files = [{"filename": "evil.html", "subfolder": "", "type": "output"}]
+    canvas.evaluate("(files) => tested.onExecuted({ files })", files)
+    with canvas.expect_popup() as opened:
+        canvas.locator("a[href*='evil.html']").click()
+    expect(opened.value.locator("h1")).to_have_text("here")
+    assert opened.value.title() == "tame"
+
+
+def test_a_page_that_is_gone_is_said_to_be_gone(canvas: Page) -> None:
+    build(canvas, "OVSR_QualityReport")
+    files = [{"filename": "gone.html", "subfolder": "", "type": "output"}]
+    canvas.evaluate("(files) => tested.onExecuted({ files })", files)
+    with canvas.expect_popup():
+        canvas.locator("a[href*='gone.html']").click()
+    expect(canvas.get_by_text("output/gone.html cannot be opened")).to_be_visible(timeout=SLOW)
+
+
+def test_captions_are_edited_and_the_next_run_takes_them(
+    canvas: Page, server: ComfyServer, run: Callable[[], dict[str, Any]], complaints: list[str]
+) -> None:
+    settings = {"model": "tiny-llava", "max_tokens": 4, "control_after_generate": "fixed"}
+    before = build(canvas, "OVSR_LLaVACaption", **settings)
+    assert not canvas.evaluate("(name) => !!widget(tested, name)", BUTTON)
+    (captions,) = run()["text"]
+    assert set(captions.splitlines()[-1].split()) <= set(WORDS)
+    assert canvas.evaluate(PROMPT) == before
+    press_button(canvas)
+    field = canvas.locator("textarea").first
+    expect(field).to_have_value(captions)
+    field.fill(captions.replace(captions.splitlines()[-1], "A grey wall"))
+    (edited,) = run()["text"]
+    assert edited.splitlines()[-1] == "A grey wall"
+    assert edited.splitlines()[:-1] == captions.splitlines()[:-1]
+    saved = [file.read_text("utf-8") for file in (server.base / "output").glob("spoilt*.vtt")]
+    assert sorted(saved) == sorted([captions, edited])
+    assert complaints == []
+
+
+def test_captions_that_come_by_a_link_are_not_overwritten(canvas: Page) -> None:
+    build(canvas, "OVSR_LLaVACaption")
+    canvas.evaluate(
+        """() => {
+            const text = LiteGraph.createNode("PrimitiveStringMultiline");
+            app.graph.add(text);
+            text.connect(0, tested, tested.inputs.findIndex((input) => input.name === "captions"));
+            tested.onExecuted({ text: ["WEBVTT"] });
+        }"""
+    )
+    press_button(canvas)
+    expect(canvas.get_by_text("captions is connected to another node")).to_be_visible(timeout=SLOW)
+    assert canvas.evaluate("() => widget(tested, 'captions').value") == ""
+
+
+def test_results_come_back_with_the_outputs(canvas: Page) -> None:
+    """As they do when a workflow is taken from the queue's history."""
+    build(canvas, "OVSR_QualityReport")
+    graph = canvas.evaluate("app.graph.serialize()")
+    files = [{"filename": "old.csv", "subfolder": "q", "type": "output"}]
+    canvas.evaluate("async (graph) => app.loadGraphData(graph)", graph)
+    expect(canvas.locator("a[href*='old.csv']")).to_have_count(0)
+    number = next(node["id"] for node in graph["nodes"] if node["type"] == "OVSR_QualityReport")
+    canvas.evaluate("(outputs) => { app.nodeOutputs = outputs; }", {str(number): {"files": files}, "999": {}})
+    expect(canvas.locator("a[href*='old.csv']")).to_have_text("Download old.csv")
+
+
+RESULTS = {
+    "redo_worst_moment": {"files": [{"filename": "page.html", "subfolder": "", "type": "output"}]},
+    "caption_and_upscale": {"text": ["WEBVTT"]},
+}
+
+
+@pytest.mark.parametrize("name", RESULTS)
+def test_a_workflow_saved_with_results_opens_as_it_was(name: str, canvas: Page, root: Path) -> None:
+    """Values are saved by position: widgets of results must not shift them."""
+    open_file = "async (graph) => app.loadGraphData(graph)"
+    values = "() => app.graph.serialize().nodes.map((node) => [node.id, node.widgets_values ?? null])"
+    count = "() => app.graph.nodes.flatMap((node) => node.widgets ?? []).length"
+    canvas.evaluate(open_file, json.loads((root / "workflows" / f"{name}.json").read_text("utf-8")))
+    before, widgets = canvas.evaluate(values), canvas.evaluate(count)
+    ours = "['OVSR_QualityReport', 'OVSR_LLaVACaption'].includes(node.type)"
+    canvas.evaluate(f"(output) => app.graph.nodes.find((node) => {ours}).onExecuted(output)", RESULTS[name])
+    assert canvas.evaluate(count) == widgets + 1
+    assert canvas.evaluate(values) == before
+    canvas.evaluate(open_file, canvas.evaluate("app.graph.serialize()"))
+    assert canvas.evaluate(values) == before
