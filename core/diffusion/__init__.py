@@ -1,0 +1,1 @@
+"""Diffusion over a clip: schedules, samplers, tiles, and guidance by the clip's motion."""
