@@ -2,6 +2,7 @@
 
 import math
 import random
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Literal, get_args
 
@@ -79,6 +80,32 @@ def rescheduled_indices(total: int, length: int, overlap: int, seed: int) -> tup
         chance.shuffle(left_behind)
         indices += left_behind
     return tuple(indices)
+
+
+def place_windows(lengths: Sequence[int], overlap: int) -> tuple[range, ...]:
+    """Where windows lie of which each begins ``overlap`` frames before the end of the one before it."""
+    places: list[range] = []
+    stop = overlap
+    for length in lengths:
+        start = stop - overlap
+        stop = start + length
+        places.append(range(start, stop))
+    return tuple(places)
+
+
+def check_overlap(places: Sequence[range], overlap: int) -> None:
+    """Make sure that neighbours share ``overlap`` frames, and the last two at least as many.
+
+    Raises:
+        SettingError: they do not.
+    """
+    shared = [place.stop - following.start for place, following in pairwise(places)]
+    if any(frames != overlap for frames in shared[:-1]) or any(frames < overlap for frames in shared[-1:]):
+        found = ", ".join(map(str, sorted(set(shared))))
+        raise SettingError(
+            f"Expected windows that share {overlap} frames, got windows that share {found}; set the overlap to -1 "
+            "(what the windows say) or to what they were split with."
+        )
 
 
 def _check(total: int, length: int, overlap: int) -> None:

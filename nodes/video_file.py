@@ -26,10 +26,12 @@ class VideoFile(Input.Video):
 
     Args:
         source: the file and the part of it.
+        frames: how many the part has; None if nobody counted.
     """
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, frames: int | None = None) -> None:
         self.source = source
+        self._frames = frames
         self._info: VideoInfo | None = None
         self._trimmed: Path | None = None
 
@@ -55,7 +57,9 @@ class VideoFile(Input.Video):
         return left if self.source.duration is None else min(left, self.source.duration)
 
     def get_frame_count(self) -> int:
-        """Frames of the chosen part; an estimate where the file does not say."""
+        """Frames of the chosen part; an estimate where neither its maker nor the file says."""
+        if self._frames is not None:
+            return self._frames
         if self.source.start == 0 and self.source.duration is None and self.info.frames:
             return self.info.frames
         return max(round(self.get_duration() * self.info.frame_rate), 1)
