@@ -1,0 +1,41 @@
+"""Defaults and limits of motion."""
+
+from dataclasses import dataclass
+
+from ..config import CUT_THRESHOLD
+from ..errors import SettingError
+
+MOTION_SIDE = 768
+"""The longer side of a picture that motion is looked for in, in pixels, at most: 4K costs no more than this."""
+
+MOTION_FINER = 8
+"""How many times finer than the asked grid motion is looked for, at most; halved until it fits picture and side."""
+
+FLOW_PIXELS = 500_000
+"""Pixels of all pictures whose flow is found together, at most; one picture may have more."""
+
+
+@dataclass(frozen=True)
+class MotionConfig:
+    """How motion is found.
+
+    Attributes:
+        side: see ``MOTION_SIDE``.
+        finer: see ``MOTION_FINER``; MGLD-VSR looks twice as finely as its latents.
+        cut_threshold: see ``video.cuts.mark_cuts``; 1 finds no cuts.
+
+    Raises:
+        SettingError: a number is out of its range.
+    """
+
+    side: int = MOTION_SIDE
+    finer: int = MOTION_FINER
+    cut_threshold: float = CUT_THRESHOLD
+
+    def __post_init__(self) -> None:
+        if self.side < 16:
+            raise SettingError(f"Expected motion to be looked for at 16 pixels or more, got {self.side}.")
+        if self.finer < 1:
+            raise SettingError(f"Expected a grid at least 1 times as fine, got {self.finer}.")
+        if not self.cut_threshold > 0:
+            raise SettingError(f"Expected a cut threshold above 0, got {self.cut_threshold:g}; 1 finds no cuts.")
