@@ -7,7 +7,7 @@ from comfy_api.latest import Input, io
 
 from ..core.errors import SettingError
 from ..core.overlaps import CURVES, check_overlap, place_windows
-from .latent_windows import frame_axis, join, join_latents, place_of
+from .latent_windows import frames_of, join, join_latents, place_of
 
 KNOWN = -1
 """As an overlap: the windows know it."""
@@ -69,7 +69,7 @@ class ILTStitch(io.ComfyNode):
     ) -> io.NodeOutput:
         """Find where each belongs, then stitch. Memory: the windows, which the host holds, and the result."""
         kind = _kind(windows)
-        lengths = [len(w) if kind == "IMAGE" else w["samples"].shape[frame_axis(w["samples"])] for w in windows]
+        lengths = [len(w) if kind == "IMAGE" else frames_of(w) for w in windows]
         places = _places(windows, lengths, (overlap or [KNOWN])[0], start)
         if kind == "IMAGE":
             return io.NodeOutput(join(windows, places, curve[0]))

@@ -15,10 +15,11 @@ Latent = dict[str, Any]
 """A LATENT of the host: ``samples`` (T,C,h,w) or (B,C,T,h,w), and what goes with them."""
 
 PLACE = "textovsr_window"
-"""Key under which a window carries its place: {"start": first frame, "total": frames of the whole}."""
+"""Key under which a window carries its place: ``start``, its first frame; ``total``, frames of the whole; and ``axis``,
+their dimension, which a window of one frame does not show."""
 
 
-def frame_axis(samples: Tensor) -> int:
+def frame_axis(latent: Latent) -> int:
     """The dimension of the frames: the batch of (T,C,h,w), the third of (B,C,T,h,w).
 
     A batch of (T,C,1,h,w), which is what a video model makes of a batch of pictures, has its frames in the batch.
@@ -26,10 +27,20 @@ def frame_axis(samples: Tensor) -> int:
     Raises:
         ShapeError: these are no pictures.
     """
-    if getattr(samples, "is_nested", False) or samples.ndim not in (4, 5):
-        found = "several in one" if getattr(samples, "is_nested", False) else f"{samples.ndim} dimensions"
+    samples = latent["samples"]
+    nested = getattr(samples, "is_nested", False)
+    if nested or samples.ndim not in (4, 5):
+        found = "several in one" if nested else f"{samples.ndim} dimensions"
         raise ShapeError(f"Expected latents of pictures, (T,C,h,w) or (B,C,T,h,w), got {found}; split them before.")
-    return 0 if samples.ndim == 4 or samples.shape[2] == 1 else 2
+    if samples.ndim == 4:
+        return 0
+    guess = 0 if samples.shape[2] == 1 < samples.shape[0] else 2
+    return int(latent.get(PLACE, {}).get("axis", guess))
+
+
+def frames_of(latent: Latent) -> int:
+    """How many latent frames there are."""
+    return int(latent["samples"].shape[frame_axis(latent)])
 
 
 def place_of(latent: Latent) -> tuple[range, int] | None:
@@ -41,8 +52,7 @@ def place_of(latent: Latent) -> tuple[range, int] | None:
     said = latent.get(PLACE)
     if said is None:
         return None
-    samples = latent["samples"]
-    place, total = range(said["start"], said["start"] + samples.shape[frame_axis(samples)]), said["total"]
+    place, total = range(said["start"], said["start"] + frames_of(latent)), said["total"]
     if place.stop > total:
         raise SettingError(
             f"Expected a window that begins at frame {place.start} of {total} to have {total - place.start} frames at "
@@ -56,14 +66,12 @@ def cut_latent(latent: Latent, frames: range) -> Latent:
 
     A window that is cut again says its place in the first whole.
     """
-    samples = latent["samples"]
-    axis = frame_axis(samples)
-    length = samples.shape[axis]
+    axis, length = frame_axis(latent), frames_of(latent)
     within = place_of(latent) or (range(length), length)
-    cut = {**latent, "samples": samples.narrow(axis, frames.start, len(frames))}
-    cut[PLACE] = {"start": within[0].start + frames.start, "total": within[1]}
-    if "noise_mask" in latent:
-        mask, mask_axis = _mask_of_frames(latent["noise_mask"], samples)
+    cut = {**latent, "samples": latent["samples"].narrow(axis, frames.start, len(frames))}
+    cut[PLACE] = {"start": within[0].start + frames.start, "total": within[1], "axis": axis}
+    if latent.get("noise_mask") is not None:
+        mask, mask_axis = _mask_of_frames(latent["noise_mask"], axis, length)
         cut["noise_mask"] = mask if mask.shape[mask_axis] == 1 else mask.narrow(mask_axis, frames.start, len(frames))
     if len(latent.get("batch_index", ())) == length:
         cut["batch_index"] = list(latent["batch_index"])[frames.start : frames.stop]
@@ -76,25 +84,20 @@ def join_latents(latents: Sequence[Latent], places: Sequence[range], curve: Curv
     Raises:
         SettingError, ShapeError: from ``stitch``.
     """
-    first = latents[0]
-    axis = frame_axis(first["samples"])
-    joined = {**first, "samples": join([latent["samples"] for latent in latents], places, curve, axis)}
+    first, axis = latents[0], frame_axis(latents[0])
     whole = range(places[0].start, places[-1].stop)
+    joined = {key: value for key, value in first.items() if key not in (PLACE, "noise_mask", "batch_index")}
+    joined["samples"] = join([latent["samples"] for latent in latents], places, curve, axis)
     known = place_of(first)
-    joined.pop(PLACE, None)
     if known is not None and len(whole) < known[1]:
-        joined[PLACE] = {"start": whole.start, "total": known[1]}
-    masks = [latent.get("noise_mask") for latent in latents]
-    mask_axis = 2 if masks[0] is not None and masks[0].ndim == 5 else 0
-    if all(mask is not None and mask.shape[mask_axis] == len(p) for mask, p in zip(masks, places, strict=True)):
-        joined["noise_mask"] = join(masks, places, curve, mask_axis)
-    if all(len(latent.get("batch_index", ())) == len(p) for latent, p in zip(latents, places, strict=True)):
-        numbers = {
-            t: n for p, la in zip(places, latents, strict=True) for t, n in zip(p, la["batch_index"], strict=True)
-        }
-        joined["batch_index"] = [numbers[t] for t in whole]
-    else:
-        joined.pop("batch_index", None)
+        joined[PLACE] = {"start": whole.start, "total": known[1], "axis": axis}
+    mask = _join_masks([latent.get("noise_mask") for latent in latents], places, curve)
+    if mask is not None:
+        joined["noise_mask"] = mask
+    numbers = [latent.get("batch_index", ()) for latent in latents]
+    if all(len(some) == len(place) for some, place in zip(numbers, places, strict=True)):
+        by_frame = {t: n for place, some in zip(places, numbers, strict=True) for t, n in zip(place, some, strict=True)}
+        joined["batch_index"] = [by_frame[frame] for frame in whole]
     return joined
 
 
@@ -116,9 +119,17 @@ def join(windows: Sequence[Tensor], places: Sequence[range], curve: Curve, axis:
     return result.movedim(0, axis)
 
 
-def _mask_of_frames(mask: Tensor, samples: Tensor) -> tuple[Tensor, int]:
+def _join_masks(masks: Sequence[Tensor | None], places: Sequence[range], curve: Curve) -> Tensor | None:
+    """One mask: a picture for all frames stays, pictures of frames are joined; None if some windows have none."""
+    whole = [mask for mask in masks if mask is not None]
+    if len(whole) != len(places):
+        return None
+    axis = 2 if whole[0].ndim == 5 else 0
+    return whole[0] if whole[0].shape[axis] == 1 != len(places[0]) else join(whole, places, curve, axis)
+
+
+def _mask_of_frames(mask: Tensor, axis: int, length: int) -> tuple[Tensor, int]:
     """A mask of one picture, or of one for each frame as the host would have it; and the dimension of its pictures."""
-    axis, length = frame_axis(samples), samples.shape[frame_axis(samples)]
     if axis == 2:
         if mask.ndim < 5:
             mask = mask.reshape(1, 1, -1, *mask.shape[-2:])

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from ..core.errors import SettingError
 from ..core.overlaps import overlapping_windows, rescheduled_indices
-from .latent_windows import Latent, frame_axis, place_of
+from .latent_windows import Latent, frame_axis, frames_of, place_of
 
 
 class RescheduledNoise(io.ComfyNode):
@@ -66,8 +66,7 @@ class NoiseSource:
             SettingError: the window was split with another length or overlap.
         """
         samples = input_latent["samples"]
-        axis = frame_axis(samples)
-        count = samples.shape[axis]
+        axis, count = frame_axis(input_latent), frames_of(input_latent)
         place, total = place_of(input_latent) or (range(count), count)
         self._check(place, total)
         indices = rescheduled_indices(total, self._length, self._overlap, self.seed)

@@ -9,7 +9,7 @@ from comfy_api.latest import Input, io
 from ..core.overlaps import overlapping_windows
 from ..core.split import split_video
 from .host.progress import check_cancelled, show_text
-from .latent_windows import cut_latent, frame_axis
+from .latent_windows import cut_latent, frames_of
 from .video_file import VideoFile, as_source
 
 Windows = io.Custom("LATENT,IMAGE,VIDEO")
@@ -74,7 +74,7 @@ class SplitWindows(io.ComfyNode):
             windows: list[Any] = [VideoFile(part.source, len(part.place)) for part in parts]
             places = tuple(part.place for part in parts)
         elif isinstance(whole, dict):
-            places = overlapping_windows(whole["samples"].shape[frame_axis(whole["samples"])], length, overlap)
+            places = overlapping_windows(frames_of(whole), length, overlap)
             windows = [cut_latent(whole, place) for place in places]
         else:
             places = overlapping_windows(len(whole), length, overlap)

@@ -7,7 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from textovsr.core.errors import SettingError
-from textovsr.core.overlaps import CURVES, Curve, blend_weights, overlapping_windows, rescheduled_indices
+from textovsr.core.overlaps import (
+    CURVES,
+    Curve,
+    blend_weights,
+    check_overlap,
+    overlapping_windows,
+    place_windows,
+    rescheduled_indices,
+)
 
 TOTALS = st.integers(1, 120)
 CUTS = st.integers(1, 24).flatmap(lambda length: st.tuples(st.just(length), st.integers(0, length - 1)))
@@ -92,3 +100,22 @@ def test_other_impossible_things_are_refused() -> None:
         blend_weights(-1, "code")
     with pytest.raises(SettingError, match="code, paper, cosine, cut, got 'steep'"):
         blend_weights(4, "steep")  # type: ignore[arg-type]
+
+
+@given(total=TOTALS, cut=CUTS)
+def test_windows_are_laid_where_they_were_cut(total: int, cut: tuple[int, int]) -> None:
+    length, overlap = cut
+    windows = overlapping_windows(total, length, overlap)
+    check_overlap(windows, overlap)
+    laid = place_windows([len(window) for window in windows], overlap)
+    assert laid[:-1] == windows[:-1]  # the last one was moved back
+    assert laid[0].start == 0
+
+
+def test_another_overlap_than_the_windows_have_is_refused() -> None:
+    windows = overlapping_windows(21, 8, 4)
+    for overlap in (3, 5):
+        with pytest.raises(SettingError, match=rf"share {overlap} frames, got windows that share 4, 7; set .* to -1"):
+            check_overlap(windows, overlap)
+    with pytest.raises(SettingError, match="share 8 frames, got windows that share 7"):
+        check_overlap(windows[-2:], 8)

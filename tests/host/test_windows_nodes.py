@@ -1,14 +1,20 @@
 """SplitWindows, RescheduledNoise and ILTStitch: as classes, and on a real ComfyUI's canvas with its list mapping."""
 
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from textovsr.core.overlaps import overlapping_windows, rescheduled_indices
 from textovsr.tests.helpers.clips import Clip, read_number, write_clip
+from textovsr.tests.helpers.diffusion import conditioning, save_checkpoint
+from textovsr.tools.comfy_client import PromptResult
+from textovsr.tools.comfy_server import ComfyServer
 
 Nodes = dict[str, Any]
 SETTINGS = {"length": 8, "overlap": 4}
@@ -49,9 +55,9 @@ def test_latents_come_back_with_all_that_belongs_to_them(nodes: Nodes, samples: 
     }
     windows, start, count = split(nodes, latent)
     assert (start, count) == (STARTS, 5)
-    assert [w["textovsr_window"] for w in windows] == [{"start": s, "total": 21} for s in STARTS]
-    assert [w["batch_index"][0] for w in windows] == [100 + s for s in STARTS]
     axis = 2 if samples.shape[0] < 21 else 0
+    assert [w["textovsr_window"] for w in windows] == [{"start": s, "total": 21, "axis": axis} for s in STARTS]
+    assert [w["batch_index"][0] for w in windows] == [100 + s for s in STARTS]
     for window, place in zip(windows, PLACES, strict=True):
         assert torch.equal(window["samples"], samples.narrow(axis, place.start, 8))
         assert torch.equal(window["noise_mask"].reshape(8, 1, 4, 4), latent["noise_mask"][place.start : place.stop])
@@ -81,14 +87,29 @@ def test_masks_are_read_as_the_host_reads_them(nodes: Nodes) -> None:
             torch.testing.assert_close(joined, whole)
 
 
+@pytest.mark.parametrize("shape", [(1, 4, 5, 2, 2), (2, 4, 5, 2, 2), (5, 4, 1, 2, 2), (1, 4, 1, 2, 2), (5, 4, 2, 2)])
+def test_windows_of_one_frame_know_which_dimension_is_time(nodes: Nodes, shape: tuple[int, ...]) -> None:
+    windows, _, count = split(nodes, {"samples": ramp(*shape)}, 1, 0)
+    assert count == (1 if shape == (1, 4, 1, 2, 2) else 5)
+    assert torch.equal(stitch(nodes, windows)["samples"], ramp(*shape))
+    assert noise(nodes, windows[0], length=1, overlap=0).shape == windows[0]["samples"].shape
+
+
 def test_windows_of_a_window_know_their_place_in_the_first_whole(nodes: Nodes) -> None:
     latent = {"samples": ramp(21, 4, 2, 2)}
     windows, _, _ = split(nodes, latent)
     parts, _, _ = split(nodes, windows[1], 4, 2)
-    assert parts[1]["textovsr_window"] == {"start": 6, "total": 21}
+    assert parts[1]["textovsr_window"] == {"start": 6, "total": 21, "axis": 0}
     again = stitch(nodes, parts)
-    assert again["textovsr_window"] == {"start": 4, "total": 21}
+    assert again["textovsr_window"] == {"start": 4, "total": 21, "axis": 0}
     assert torch.equal(stitch(nodes, [windows[0], again, *windows[2:]])["samples"], latent["samples"])
+
+
+def test_what_only_some_windows_have_is_left_out(nodes: Nodes) -> None:
+    windows, _, _ = split(nodes, {"samples": ramp(21, 4, 2, 2), "noise_mask": torch.ones(21, 1, 2, 2)})
+    del windows[2]["noise_mask"]
+    windows[0]["batch_index"] = list(range(8))
+    assert set(stitch(nodes, windows)) == {"samples"}
 
 
 def test_images_come_back_by_their_start(nodes: Nodes) -> None:
@@ -186,3 +207,78 @@ def test_what_cannot_be_split_or_noised_says_what_to_do(nodes: Nodes) -> None:
         noise(nodes, windows[0], length=6)
     with pytest.raises(Exception, match=r"overlap of 9"):
         nodes["OVSR_RescheduledNoise"].execute(0, 8, 9)
+
+
+@pytest.fixture(scope="module")
+def model(host: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A small SD1.5, as CheckpointLoaderSimple gives it."""
+    import comfy.sd
+
+    folder = tmp_path_factory.mktemp("checkpoints")
+    return comfy.sd.load_checkpoint_guess_config(str(folder / save_checkpoint(folder)), output_clip=False)[0]
+
+
+def test_windows_sampled_from_rescheduled_noise_join_like_one(nodes: Nodes, model: Any) -> None:
+    """A model of pictures looks at each frame alone: its windows then agree wherever they overlap."""
+    import comfy.samplers
+    from comfy_extras.nodes_custom_sampler import SamplerCustomAdvanced
+
+    source = nodes["OVSR_RescheduledNoise"].execute(3, 3, 1).result[0]
+    guider, sampler = comfy.samplers.CFGGuider(model), comfy.samplers.sampler_object("euler")
+    guider.set_conds(conditioning(0), conditioning(1))
+    guider.set_cfg(1.0)
+    sigmas = torch.tensor([5.0, 1.0, 0.0])
+
+    def sample(latent: dict[str, Any]) -> dict[str, Any]:
+        return dict(SamplerCustomAdvanced.execute(source, guider, sampler, sigmas, latent).result[0])
+
+    whole = {"samples": torch.randn(6, 4, 8, 8, generator=torch.Generator().manual_seed(0))}
+    windows = [sample(window) for window in split(nodes, whole, 3, 1)[0]]
+    assert [window["textovsr_window"]["start"] for window in windows] == [0, 2, 3]
+    torch.testing.assert_close(stitch(nodes, windows)["samples"], sample(whole)["samples"], rtol=0, atol=1e-4)
+
+
+def queue(*nodes: tuple[str, dict[str, Any]]) -> dict[str, Any]:
+    """A prompt whose nodes are numbered from 1."""
+    return {str(number): {"class_type": kind, "inputs": inputs} for number, (kind, inputs) in enumerate(nodes, 1)}
+
+
+def test_a_canvas_maps_a_core_node_over_the_windows(
+    server: ComfyServer, tmp_path: Path, put_input: Callable[[Path], str], run_prompt: Callable[..., PromptResult]
+) -> None:
+    samples = torch.randn(21, 4, 4, 4)
+    save_file({"latent_tensor": samples, "latent_format_version_0": torch.tensor([])}, tmp_path / "w.latent")
+    prompt = queue(
+        ("LoadLatent", {"latent": put_input(tmp_path / "w.latent")}),
+        ("OVSR_SplitWindows", {"whole": ["1", 0], **SETTINGS}),
+        ("LatentMultiply", {"samples": ["2", 0], "multiplier": 2.0}),
+        ("OVSR_ILTStitch", {"windows": ["3", 0], "curve": "code"}),
+        ("SaveLatent", {"samples": ["4", 0], "filename_prefix": "windows/w"}),
+        ("PreviewAny", {"source": ["2", 2]}),
+        ("EmptyLatentImage", {"width": 64, "height": 64, "batch_size": 21}),
+        ("OVSR_SplitWindows", {"whole": ["7", 0], **SETTINGS}),
+        ("OVSR_ILTStitch", {"windows": ["8", 0], "curve": "cosine", "overlap": 4, "start": ["8", 1]}),
+        ("SaveLatent", {"samples": ["9", 0], "filename_prefix": "windows/empty"}),
+    )
+    result = run_prompt(prompt)
+    assert result.outputs["6"]["text"] == ["5"]
+    saved = {name: load_file(server.base / "output" / "windows" / f"{name}_00001_.latent") for name in ("w", "empty")}
+    assert torch.equal(saved["w"]["latent_tensor"], 2 * samples)
+    assert saved["empty"]["latent_tensor"].shape == (21, 4, 8, 8)
+
+
+def test_a_canvas_maps_over_windows_of_a_video(
+    tmp_path: Path, put_input: Callable[[Path], str], run_prompt: Callable[..., PromptResult]
+) -> None:
+    path = write_clip(tmp_path / "uneven.mkv", Clip(pts=[t * t for t in range(21)], width=64, height=48))
+    prompt = queue(
+        ("OVSR_LoadVideo", {"file": put_input(path)}),
+        ("OVSR_SplitWindows", {"whole": ["1", 0], **SETTINGS}),
+        ("GetVideoComponents", {"video": ["2", 0]}),
+        ("ImageScaleBy", {"image": ["3", 0], "upscale_method": "area", "scale_by": 2.0}),
+        ("OVSR_ILTStitch", {"windows": ["4", 0], "curve": "paper", "start": ["2", 1]}),
+        ("GetImageSize", {"image": ["5", 0]}),
+        *(("PreviewAny", {"source": ["6", number]}) for number in range(3)),
+    )
+    result = run_prompt(prompt)
+    assert [result.outputs[str(number)]["text"] for number in (7, 8, 9)] == [["128"], ["96"], ["21"]]
