@@ -14,7 +14,7 @@ from .progress import ProgressLine
 from .weights import WEIGHTS_FOLDERS, weights_folders
 
 if TYPE_CHECKING:
-    from ..core.quality.networks import Networks
+    from ..core.quality.meters import LoadClip
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -82,14 +82,14 @@ def run(options: argparse.Namespace) -> Outcome:
     source = given(Source, options, path=options.input)
     true = getattr(options, "reference", None)
     videos = Compared(source, None if true is None else given(Source, options, path=true))
-    networks = _networks(options)
+    clip = _clip(options)
     line, began = ProgressLine(sys.stderr, silent=options.quiet), time.monotonic()
 
     def report(done: int, total: int | None, newest: Any) -> None:
         line(Progress(done, total, time.monotonic() - began, newest))
 
     try:
-        found = make_report(videos, given(ReportConfig, options), rows, report, networks)
+        found = make_report(videos, given(ReportConfig, options), rows, report, clip)
     finally:
         line.close()
     if page is not None:
@@ -98,12 +98,12 @@ def run(options: argparse.Namespace) -> Outcome:
     return Outcome(as_values(found), "\n".join([write_report(found), *([""] if written else []), *written]))
 
 
-def _networks(options: argparse.Namespace) -> "Networks":
-    """From the disk; CLIP by its file or name, or downloaded if that was agreed to."""
+def _clip(options: argparse.Namespace) -> "LoadClip":
+    """CLIP-IQA by its file or name, or downloaded if that was agreed to; read when it is needed."""
     from ..core.config import DEVICE
     from ..core.device import pick_device
     from ..core.quality.clip_files import AUTOMATIC, find_clip
-    from ..core.quality.networks import LoadedNetworks
+    from ..core.quality.clip_iqa import load_found_clip_iqa
 
     name, folders = getattr(options, "clip", AUTOMATIC), weights_folders()
     file = Path(name).expanduser()
@@ -117,7 +117,8 @@ def _networks(options: argparse.Namespace) -> "Networks":
         if not options.download or name != AUTOMATIC:
             raise
         _download(options)
-    return LoadedNetworks(pick_device(getattr(options, "device", DEVICE)), name, folders)
+    device = pick_device(getattr(options, "device", DEVICE))
+    return lambda size: load_found_clip_iqa(device, name, folders)
 
 
 def _download(options: argparse.Namespace) -> None:

@@ -8,14 +8,17 @@ from comfy_api.latest import Input, io, ui
 from torch import Tensor
 
 from ..core.job import Progress
+from ..core.quality.clip_files import AUTOMATIC as ANY_CLIP
+from ..core.quality.clip_files import find_clip
+from ..core.quality.clip_iqa import PUBLISHED_PAIRS, ClipIqa
 from ..core.quality.measures import DEEP, MEASURES
 from ..core.quality.report import Compared, ReportConfig, make_report
 from ..core.quality.report import QualityReport as Found
 from ..core.quality.report_files import save_page
 from ..core.quality.report_pictures import draw_profile, draw_timelines, read_thumbnails
 from ..core.quality.report_text import write_report, write_worst
-from .host.folders import output_path
-from .host.models import ManagedNetworks, compute_device
+from .host.folders import clip_folders, output_path
+from .host.models import compute_device, loaded_clip_iqa
 from .host.progress import check_cancelled, progress_reporter
 from .video_file import as_source
 
@@ -78,7 +81,7 @@ class QualityReport(io.ComfyNode):
         videos = Compared(as_source(video), None if reference is None else as_source(reference))
         page, subfolder = output_path(filename_prefix, video.get_dimensions(), ".html")
         rows = page.with_suffix(".csv")
-        found = make_report(videos, _config(settings), rows, _reporter(cls), ManagedNetworks())
+        found = make_report(videos, _config(settings), rows, _reporter(cls), _clip)
         save_page(found, page)
         files = [ui.SavedResult(path.name, subfolder, io.FolderType.output) for path in (page, rows)]
         worst = found.summary.worst[0] if found.summary.worst else None
@@ -105,6 +108,10 @@ def _config(settings: dict[str, Any]) -> ReportConfig:
         device=str(compute_device()),
         **{name: settings[name] for name in ("every", "window", "resize", "line") if name in settings},
     )
+
+
+def _clip(size: tuple[int, int]) -> ClipIqa:
+    return loaded_clip_iqa(find_clip(ANY_CLIP, clip_folders()), PUBLISHED_PAIRS, size)
 
 
 def _reporter(node: type[io.ComfyNode]) -> Any:

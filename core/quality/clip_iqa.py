@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from ..config import CLIP_LEAST_SIDE
 from ..errors import MissingDependencyError, SettingError, ShapeError, UnknownCheckpointError
 from ..text.encode import tokenize
-from .clip_files import read_clip
+from .clip_files import AUTOMATIC, find_clip, read_clip
 
 Pair = tuple[str, str]
 """What a good picture is like, and what a bad one is like."""
@@ -107,6 +107,15 @@ def load_clip_iqa(path: Path, pairs: Sequence[Pair] = PUBLISHED_PAIRS) -> ClipIq
         WeightsError: the file is not there, damaged, or no CLIP with a ResNet.
     """
     return ClipIqa(read_clip(path), pairs)
+
+
+def load_found_clip_iqa(device: torch.device, name: str = AUTOMATIC, folders: Sequence[Path] = ()) -> ClipIqa:
+    """CLIP-IQA with the paper's prompts and the weights of a name, see ``clip_files.find_clip``, on a device.
+
+    Raises:
+        WeightsError: the file is not there, damaged, or no CLIP with a ResNet.
+    """
+    return load_clip_iqa(find_clip(name, folders)).to(device)
 
 
 def parse_pairs(text: str) -> tuple[Pair, ...]:

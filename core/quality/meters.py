@@ -9,16 +9,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ...models.spynet import SPyNet
 from ..config import CLIP_LEAST_SIDE
 from ..errors import InputError, MissingDependencyError, WeightsNotFoundError
 from .blockiness import blockiness
 from .brisque import LEAST_SIDE as BRISQUE_SIDE
 from .brisque import brisque, load_ratings
+from .clip_iqa import ClipIqa
 from .clip_scores import score_batch
 from .fidelity import psnr_y, ssim_y
+from .flow import find_flow
 from .measures import Measure
-from .networks import Networks, Size
 from .niqe import BLOCK, load_natural_statistics, niqe
 from .pyiqa_measures import Judge, load_judge
 from .sharpness import sharpness
@@ -32,6 +32,9 @@ BEST_PSNR = 100.0
 FLOW_SIDE = 384
 """Pixels; larger pictures are shrunk to find their flow."""
 
+_LEAST_VISIBLE = 0.05
+"""Share of the picture: where less of it can be followed from one frame to the next, its warping error says nothing."""
+
 _LEAST_RELATIVE = 1e-3
 """Of the warping error x1000: what a reference's own counts as at least, so that a still one does not divide by 0."""
 
@@ -44,6 +47,12 @@ _LEAST_SIDES = {
     "clip_iqa": CLIP_LEAST_SIDE,
 }
 _FLICKER_SIDE = 9
+
+Size = tuple[int, int]
+"""Width and height in pixels."""
+
+LoadClip = Callable[[Size], ClipIqa]
+"""Gives CLIP-IQA, ready where it runs, for frames of a size; raises WeightsError or MissingDependencyError."""
 
 
 @dataclass(frozen=True)
@@ -104,22 +113,22 @@ class Meters:
 
 
 def make_meters(
-    wanted: Sequence[Measure], sizes: Sequence[Size], networks: Networks, device: torch.device, asked: bool
+    wanted: Sequence[Measure], sizes: Sequence[Size], clip: LoadClip, device: torch.device, asked: bool
 ) -> Meters:
     """Load what the measures need.
 
     Args:
         wanted: from ``choose_measures``.
         sizes: of the video, and of its reference if there is one.
-        networks: gives those of ours that are needed.
-        device: where those of other packages run.
+        clip: called if CLIP-IQA is to be measured.
+        device: where flow and the networks of other packages run.
         asked: the user named them: one that cannot be measured is an error, not left out with a note.
 
     Raises:
         InputError: the frames are too small for a measure.
         MissingDependencyError, WeightsError: from what was asked for.
     """
-    factory = _Factory(networks, sizes, device)
+    factory = _Factory(clip, sizes[0], device)
     measures, meters, notes = [], {}, []
     for measure in wanted:
         try:
@@ -158,8 +167,8 @@ def _check_size(measure: Measure, size: Size) -> None:
 class _Factory:
     """Makes meters; measures that share their work share a meter."""
 
-    def __init__(self, networks: Networks, sizes: Sequence[Size], device: torch.device) -> None:
-        self._networks, self._sizes, self._device = networks, sizes, device
+    def __init__(self, clip: LoadClip, size: Size, device: torch.device) -> None:
+        self._clip, self._size, self._device = clip, size, device
 
     def make(self, measure: Measure) -> tuple[str, Meter | None]:
         """A key and the meter; none for VMAF, which sees whole videos."""
@@ -193,7 +202,7 @@ class _Factory:
         return lambda m: {"blockiness": blockiness(m.now.image)}
 
     def _clip_iqa(self) -> Meter:
-        network = self._networks.clip_iqa(self._sizes[0])
+        network = self._clip(self._size)
         return lambda m: {"clip_iqa": fmean(score_batch(network, [m.now.image])[0])}
 
     def _flicker(self) -> Meter:
@@ -205,17 +214,8 @@ class _Factory:
         return measure
 
     def _warping(self) -> Meter:
-        flow_net = self._flow_net
-        device = next(flow_net.parameters()).device
-
-        def measure(m: Moment) -> Mapping[str, float]:
-            return _warping(m, flow_net, device) if m.before else {}
-
-        return measure
-
-    @cached_property
-    def _flow_net(self) -> SPyNet:
-        return self._networks.flow_net(self._sizes[-1])
+        device = self._device
+        return lambda m: _warping(m, device) if m.before else {}
 
 
 def _given(moment: Moment) -> Tensor:
@@ -230,14 +230,18 @@ def _judged(judge: Judge, measure: Measure, moment: Moment) -> float:
 
 
 @torch.no_grad()
-def _warping(moment: Moment, flow_net: SPyNet, device: torch.device) -> dict[str, float]:
+def _warping(moment: Moment, device: torch.device) -> dict[str, float]:
     """The flow is the reference's; without one the video's own."""
     last, now = moment.before[-1], moment.now
     clip = torch.stack([last.fitted, now.fitted]).to(device)
-    if now.reference is None or last.reference is None:
-        motion = find_motion_small(clip[:1], clip[1:], flow_net, FLOW_SIDE)
-        return {"warping": 1000 * warping_error(clip, [motion])}
-    truth = torch.stack([last.reference, now.reference]).to(device)
-    motion = find_motion_small(truth[:1], truth[1:], flow_net, FLOW_SIDE)
-    error, own = (1000 * warping_error(x, [motion]) for x in (clip, truth))
+    truth = clip
+    if now.reference is not None and last.reference is not None:
+        truth = torch.stack([last.reference, now.reference]).to(device)
+    motion = find_motion_small(truth[:1], truth[1:], find_flow, FLOW_SIDE)
+    if float(motion.visible.mean()) < _LEAST_VISIBLE:
+        return {}
+    error = 1000 * warping_error(clip, [motion])
+    if truth is clip:
+        return {"warping": error}
+    own = 1000 * warping_error(truth, [motion])
     return {"warping": error, "warping_relative": error / max(own, _LEAST_RELATIVE)}

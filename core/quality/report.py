@@ -17,9 +17,9 @@ from ..errors import EmptyVideoError, SettingError
 from ..job import Source
 from ..video.cuts import mark_cuts
 from ..video.reader import Frame, VideoReader
+from .clip_iqa import load_found_clip_iqa
 from .measures import Measure, choose_measures, worst_measure
-from .meters import Meters, Moment, Pictures, make_meters
-from .networks import LoadedNetworks, Networks, Size
+from .meters import LoadClip, Meters, Moment, Pictures, Size, make_meters
 from .profile import Profile
 from .rows import Row, RowWriter, add_columns, read_rows
 from .summary import Summary, WorstRule, summarize
@@ -108,7 +108,7 @@ def make_report(
     config: ReportConfig | None = None,
     rows: Path | None = None,
     report: Report | None = None,
-    networks: Networks | None = None,
+    clip: LoadClip | None = None,
 ) -> QualityReport:
     """Read a video, and its reference in lockstep, once, and measure it.
 
@@ -119,7 +119,7 @@ def make_report(
         config: what is measured.
         rows: a file for the values of every frame, as CSV; it is overwritten.
         report: called after every frame.
-        networks: where they come from; None reads them from the disk onto the device of ``config``.
+        clip: where CLIP-IQA comes from; None looks for it where other programs keep theirs.
 
     Raises:
         VideoError: from ``VideoReader``.
@@ -134,7 +134,7 @@ def make_report(
         sizes = tuple((reader.info.width, reader.info.height) for reader in readers)
         _check_sizes(sizes, config)
         device = pick_device(config.device)
-        meters = make_meters(wanted, sizes, networks or LoadedNetworks(device), device, asked)
+        meters = make_meters(wanted, sizes, clip or (lambda size: load_found_clip_iqa(device)), device, asked)
         deciding = worst_measure(meters.measures, config.worst_by)
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="textovsr-report-")))
         run = _Run(videos, config, meters, folder)

@@ -1,36 +1,38 @@
 """Steadiness over time: the warping error, and flicker where nothing moves."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ...models.spynet import SPyNet
 from ...models.warp import resize_flow, warp
 from ..errors import ShapeError
 from .fidelity import luma
+
+FindFlow = Callable[[Tensor, Tensor], Tensor]
+"""The flow (1,2,H,W) onto one picture (1,3,H,W) from another, see ``flow.find_flow``; an SPyNet is one, too."""
 
 _STILL, _LEAST_STILL = 2.0, 0.02
 _AREA = 9
 _MEDIAN_SIDE = 256
 
 
-def warping_errors(clip: Tensor, reference: Tensor, flow_net: SPyNet) -> list[float]:
+def warping_errors(clip: Tensor, reference: Tensor, find_flow: FindFlow) -> list[float]:
     """How much each frame differs from the one before, moved along the reference's flow (Lai et al., ECCV 2018).
 
     Args:
         clip: (T,3,H,W) in [0,1].
         reference: the true clip, the same shape; its flow and its own visibility decide where is measured.
-        flow_net: finds the flow.
+        find_flow: finds the flow.
 
     Returns:
         T-1 mean squared errors over the pixels where the reference itself follows its flow within 2/255.
     """
     errors = []
     for i in range(1, clip.shape[0]):
-        flow = flow_net(reference[i : i + 1], reference[i - 1 : i])
+        flow = find_flow(reference[i : i + 1], reference[i - 1 : i])
         moved = warp(reference[i - 1 : i], flow)
         visible = ((moved - reference[i : i + 1]).abs().mean(dim=1, keepdim=True) < 2 / 255).float()
         difference = (warp(clip[i - 1 : i], flow) - clip[i : i + 1]) ** 2
@@ -52,26 +54,26 @@ class Motion:
 
 
 @torch.no_grad()
-def find_motion(reference: Tensor, flow_net: SPyNet) -> list[Motion]:
+def find_motion(reference: Tensor, find_flow: FindFlow) -> list[Motion]:
     """The T-1 motions of a clip (T,3,H,W) in [0,1].
 
     A pixel is visible where the flow there and back ends within .5 + .01 (|there|^2 + |back|^2) square pixels of where
     it began (Sundaram et al., ECCV 2010) and inside the picture.
     """
     pairs = zip(reference[:-1, None], reference[1:, None], strict=True)
-    return [_motion(after, flow_net(after, before), flow_net(before, after)) for before, after in pairs]
+    return [_motion(after, find_flow(after, before), find_flow(before, after)) for before, after in pairs]
 
 
 @torch.no_grad()
-def find_motion_small(before: Tensor, after: Tensor, flow_net: SPyNet, side: int) -> Motion:
+def find_motion_small(before: Tensor, after: Tensor, find_flow: FindFlow, side: int) -> Motion:
     """``find_motion`` of two frames (1,3,H,W), with the flow found at no more than ``side`` pixels a side."""
     height, width = after.shape[-2:]
     share = min(1.0, side / max(height, width))
     if share == 1.0:
-        return _motion(after, flow_net(after, before), flow_net(before, after))
+        return _motion(after, find_flow(after, before), find_flow(before, after))
     small = (max(round(height * share), 1), max(round(width * share), 1))
     a, b = (F.interpolate(x, size=small, mode="area") for x in (before, after))
-    there, back = (resize_flow(flow, (height, width)) for flow in (flow_net(b, a), flow_net(a, b)))
+    there, back = (resize_flow(flow, (height, width)) for flow in (find_flow(b, a), find_flow(a, b)))
     return _motion(after, there, back)
 
 

@@ -4,28 +4,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import comfy.model_management
 import comfy.model_patcher
 import torch
 
 from ...core.config import CLIP_BATCH, FIDELITY, RecurrentConfig
-from ...core.quality.clip_files import AUTOMATIC, find_clip
-from ...core.quality.clip_iqa import PUBLISHED_PAIRS, ClipIqa, Pair, load_clip_iqa
-from ...core.quality.networks import load_flow_net
+from ...core.quality.clip_iqa import ClipIqa, Pair, load_clip_iqa
 from ...core.restorer import Restorer
 from ...core.restorers.loading import make_restorer
 from ...core.text.vlm import VisionLanguageModel
 from ...core.text.vlm_folders import Precision, load_vlm, weights_size
 from ...models.catalog import detail_end, find_weights
 from ...models.dial import load_dialled
-from ...models.spynet import SPyNet
-from .folders import clip_folders, weights_folders
+from .folders import weights_folders
 
 _MEMORY_SHARE = 0.6
 _CLIP_BYTES = 300  # a pixel, of the features of CLIP's ResNet; measured 204
-_FLOW_BYTES = (100_000_000, 60)  # SPyNet's features, and the pictures it moves, a pixel; measured 33e6 and 47
 
 
 def loaded_restorer(name: str, config: RecurrentConfig, fidelity: float = FIDELITY) -> Restorer:
@@ -50,32 +45,6 @@ def loaded_clip_iqa(path: Path, pairs: tuple[Pair, ...], size: tuple[int, int]) 
 def compute_device() -> torch.device:
     """Where ComfyUI computes, which may be the CPU although there is a graphics card."""
     return comfy.model_management.get_torch_device()
-
-
-class ManagedNetworks:
-    """The networks of a report under ComfyUI's memory management; see ``core.quality.networks.Networks``."""
-
-    def __init__(self) -> None:
-        self._patchers: list[comfy.model_patcher.ModelPatcher] = []
-        self._needed = 0
-
-    def flow_net(self, size: tuple[int, int]) -> SPyNet:
-        """The optical flow."""
-        always, a_pixel = _FLOW_BYTES
-        return self._load(_flow_patcher(), always + size[0] * size[1] * a_pixel)
-
-    def clip_iqa(self, size: tuple[int, int]) -> ClipIqa:
-        """CLIP-IQA with the first file of the CLIP folders."""
-        path = find_clip(AUTOMATIC, clip_folders())
-        patcher = _clip_patcher(path, PUBLISHED_PAIRS, path.stat().st_mtime_ns)
-        return self._load(patcher, size[0] * size[1] * _CLIP_BYTES)
-
-    def _load(self, patcher: comfy.model_patcher.ModelPatcher, needed: int) -> Any:
-        # All that were given out so far, too: making room for one must not push another off its device.
-        self._patchers.append(patcher)
-        self._needed = max(self._needed, needed)
-        comfy.model_management.load_models_gpu(self._patchers, memory_required=self._needed, force_full_load=True)
-        return patcher.model
 
 
 @contextmanager
@@ -119,11 +88,6 @@ def _patcher(path: Path, fidelity: float, changed: tuple[int, ...]) -> comfy.mod
 def _clip_patcher(path: Path, pairs: tuple[Pair, ...], changed: int) -> comfy.model_patcher.ModelPatcher:
     device = comfy.model_management.get_torch_device()
     return comfy.model_patcher.ModelPatcher(load_clip_iqa(path, pairs), device, torch.device("cpu"))
-
-
-@lru_cache(maxsize=1)
-def _flow_patcher() -> comfy.model_patcher.ModelPatcher:
-    return comfy.model_patcher.ModelPatcher(load_flow_net(), compute_device(), torch.device("cpu"))
 
 
 @lru_cache(maxsize=1)

@@ -116,24 +116,16 @@ def test_clip_iqa_is_among_the_measures_once_its_weights_are_on_the_disk(
     assert "| warping error (x1000) |" in report
 
 
-def test_the_networks_of_a_report_stay_loaded_together(nodes: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_clip_is_loaded_by_the_host_and_the_flow_runs_where_it_computes(
+    nodes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     import comfy.model_management
 
-    module: Any = sys.modules[sys.modules[nodes["OVSR_QualityReport"].__module__].ManagedNetworks.__module__]
-    loaded: list[list[Any]] = []
-    load = comfy.model_management.load_models_gpu
-
-    def recorded(models: list[Any], **settings: Any) -> None:
-        loaded.append(list(models))
-        load(models, **settings)
-
-    monkeypatch.setattr(comfy.model_management, "load_models_gpu", recorded)
+    module: Any = sys.modules[nodes["OVSR_QualityReport"].__module__]
+    models: Any = sys.modules[module.loaded_clip_iqa.__module__]
     monkeypatch.setattr(module, "find_clip", lambda name, folders: Path(__file__))
-    monkeypatch.setattr(module, "load_clip_iqa", lambda path, pairs: ClipIqa(small_clip(), pairs))
-    networks = module.ManagedNetworks()
-    flow, clip = networks.flow_net((64, 48)), networks.clip_iqa((64, 48))
-    assert [[patcher.model for patcher in patchers] for patchers in loaded] == [[flow], [flow, clip]]
-    held = [entry.model.model for entry in comfy.model_management.current_loaded_models]
-    assert any(model is flow for model in held)
-    assert any(model is clip for model in held)
-    assert module.ManagedNetworks().flow_net((64, 48)) is flow  # kept between two reports
+    monkeypatch.setattr(models, "load_clip_iqa", lambda path, pairs: ClipIqa(small_clip(), pairs))
+    clip = module._clip((64, 48))
+    assert any(entry.model.model is clip for entry in comfy.model_management.current_loaded_models)
+    monkeypatch.setattr(comfy.model_management, "get_torch_device", lambda: "elsewhere")
+    assert module._config({}).device == "elsewhere"
