@@ -57,7 +57,7 @@ class MotionSteering:
         """Guide a prediction, see ``guided``.
 
         Args:
-            latents: (T,C,h,w) or (B,C,T,h,w), of about unit variance.
+            latents: (T,C,h,w), (T,C,1,h,w) or (B,C,T,h,w), of about unit variance.
             step: of the sampler, from 0.
             sigma: deviation of the noise over that of the data.
         """
@@ -84,6 +84,8 @@ class MotionSteering:
         motion = self._motion.to(latents.device)
         if latents.ndim == 4:
             return improve(latents, motion)
+        if latents.shape[2] == 1:  # (T,C,1,h,w), pictures of a video model
+            return improve(latents[:, :, 0], motion)[:, :, None]
         # (B,C,T,h,w) -> B times (T,C,h,w)
         return torch.stack([improve(clip.movedim(1, 0), motion).movedim(0, 1) for clip in latents])
 
