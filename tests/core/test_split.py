@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from textovsr.core.errors import CancelledError, SettingError
+from textovsr.core.errors import CancelledError, SettingError, ShapeError
 from textovsr.core.job import Source
 from textovsr.core.overlaps import overlapping_windows
-from textovsr.core.split import split_video
+from textovsr.core.split import count_frames, read_windows, split_video
 from textovsr.core.video.reader import VideoReader
 from textovsr.tests.helpers.clips import Clip, read_number, write_clip
 
@@ -79,3 +79,30 @@ def test_times_are_those_of_the_frames(tmp_path: Path) -> None:
         times: Iterable[int] = reader.times()
         assert list(times) == [frame.pts for frame in reader]
         assert reader.report.frames == len(list(reader.times())) > 5
+
+
+def test_windows_are_read_one_by_one(tmp_path: Path) -> None:
+    windows = split_video(Source(write_clip(tmp_path / "a.mkv", CLIPS["uneven.mkv"])), 8, 4, lambda _: None)
+    sources, checked = [window.source for window in windows], 0
+
+    def check() -> None:
+        nonlocal checked
+        checked += 1
+
+    assert [count_frames(source) for source in sources] == [8] * 5
+    pictures = read_windows(sources, [8] * 5, check)
+    assert checked == 0
+    first = next(pictures)
+    assert (first.shape, checked) == ((8, 3, 32, 64), 8)
+    assert [read_number(frame) for frame in first] == list(range(8))
+    assert [read_number(frame) for window in pictures for frame in window] == [t for w in windows[1:] for t in w.place]
+    for wrong in (7, 9):
+        with pytest.raises(ShapeError, match=f"Expected {wrong} frames in a.mkv, got 8"):
+            next(read_windows(sources[:1], [wrong], check))
+
+
+@pytest.mark.parametrize("name", CLIPS)
+def test_frames_are_counted(tmp_path: Path, name: str) -> None:
+    path = write_clip(tmp_path / name, CLIPS[name])
+    assert count_frames(Source(path)) == 21
+    assert count_frames(Source(path, 0.0, 1000.0)) == 21
