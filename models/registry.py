@@ -2,7 +2,7 @@
 
 import pickle
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from ..core.errors import DamagedWeightsError, UnknownCheckpointError, WeightsNotFoundError
-from . import text_ovsr
+from . import raft, text_ovsr
+from .raft_names import rename_published
 
 StateDict = dict[str, Tensor]
 
@@ -41,6 +42,7 @@ class Architecture:
         prefixes: what its checkpoints may put before the keys, the preferred one first.
         build: makes the empty network for a state_dict.
         ignored: endings of stray keys that carry nothing.
+        rename: gives the keys, without prefix, the names that the network has for them.
     """
 
     name: str
@@ -48,7 +50,25 @@ class Architecture:
     prefixes: tuple[str, ...]
     build: Callable[[StateDict], nn.Module]
     ignored: tuple[str, ...] = ()
+    rename: Callable[[StateDict], StateDict] = dict
 
+
+RAFTS = (
+    Architecture(
+        name="RAFT",
+        keys=("feature_encoder.convnormrelu.0.weight", "update_block.motion_encoder.convcorr1.0.weight"),
+        prefixes=("", "module."),
+        build=lambda state_dict: raft.RAFT(raft.read_raft_config(state_dict)),
+    ),
+    Architecture(
+        name="RAFT",
+        keys=("fnet.conv1.weight", "update_block.encoder.convc1.weight"),
+        prefixes=("", "module.", "flownet_model."),
+        build=lambda state_dict: raft.RAFT(raft.read_raft_config(state_dict)),
+        rename=rename_published,
+    ),
+)
+"""torchvision's checkpoints, and the authors', which MGLD-VSR's holds among others."""
 
 ARCHITECTURES = (
     Architecture(
@@ -63,14 +83,16 @@ ARCHITECTURES = (
         build=lambda state_dict: text_ovsr.TextOVSR(text_ovsr.read_config(state_dict)),
         ignored=("embeddings.position_ids",),
     ),
+    *RAFTS,
 )
 
 
-def load_network(source: Path | str | Mapping[str, Tensor]) -> nn.Module:
+def load_network(source: Path | str | Mapping[str, Tensor], among: Sequence[Architecture] = ARCHITECTURES) -> nn.Module:
     """Build the network a checkpoint belongs to and load it, every key accounted for.
 
     Args:
         source: a .safetensors, .pth, .pt or .ckpt file (the latter read with ``weights_only``), or a state_dict.
+        among: what it may be.
 
     Returns:
         The network on the CPU, fp32, in eval mode, without gradients.
@@ -82,11 +104,11 @@ def load_network(source: Path | str | Mapping[str, Tensor]) -> nn.Module:
     """
     name = "the state_dict" if isinstance(source, Mapping) else str(source)
     state_dict = dict(source) if isinstance(source, Mapping) else read_state_dict(Path(source))
-    for architecture in ARCHITECTURES:
+    for architecture in among:
         for prefix in architecture.prefixes:
             if all(prefix + key in state_dict for key in architecture.keys):
                 return _load(architecture, _strip(state_dict, prefix, architecture), name)
-    known = ", ".join(architecture.name for architecture in ARCHITECTURES)
+    known = ", ".join(dict.fromkeys(architecture.name for architecture in among))
     raise UnknownCheckpointError(
         f"Expected a checkpoint of {known}, got {name} with keys such as {sorted(state_dict)[:3]}; "
         "choose another file, or update this pack if the architecture is new."
@@ -141,6 +163,7 @@ def _strip(state_dict: StateDict, prefix: str, architecture: Architecture) -> St
 
 def _load(architecture: Architecture, state_dict: StateDict, name: str) -> nn.Module:
     floats = {key: value.float() if value.is_floating_point() else value for key, value in state_dict.items()}
+    floats = architecture.rename(floats)
     try:
         network = architecture.build(floats)
         network.load_state_dict(floats, strict=True)
