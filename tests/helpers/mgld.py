@@ -1,0 +1,67 @@
+"""MGLD-VSR's golden tensors, and small networks whose weights are made from their keys as that file's header says."""
+
+import json
+import zlib
+from functools import lru_cache
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from textovsr.core.motion.clip_motion import ClipMotion
+from textovsr.models.mgld.config import StructConfig, UNetConfig
+from textovsr.models.mgld.struct_encoder import StructEncoder
+from textovsr.models.mgld.unet import UNet
+from textovsr.tests.helpers.rule import GOLDEN
+
+SMALL_UNET = UNetConfig(channels=32, head_width=16, context=48, structure=32)
+SMALL_STRUCT = StructConfig(channels=32, outputs=32)
+
+
+@lru_cache(maxsize=1)
+def mgld_golden() -> dict[str, Tensor]:
+    """All tensors of the file."""
+    return load_file(GOLDEN / "mgld.safetensors")
+
+
+def published_keys(manifest: str, prefix: str) -> dict[str, list[int]]:
+    """Keys that begin with ``prefix``, without it, and their shapes."""
+    keys = json.loads((GOLDEN / manifest).read_text("utf-8"))
+    return {key.removeprefix(prefix): shape for key, shape in keys.items() if key.startswith(prefix)}
+
+
+def by_rule(network: nn.Module) -> nn.Module:
+    """Give a network the weights of the rule, ready to run."""
+    network.load_state_dict({key: _weight(key, value) for key, value in network.state_dict().items()})
+    return network.eval().requires_grad_(False)
+
+
+@lru_cache(maxsize=1)
+def small_unet() -> nn.Module:
+    """The denoiser of the golden case."""
+    return by_rule(UNet(SMALL_UNET))
+
+
+@lru_cache(maxsize=1)
+def small_struct() -> nn.Module:
+    """The structure encoder of the golden case."""
+    return by_rule(StructEncoder(SMALL_STRUCT))
+
+
+def golden_motion() -> ClipMotion:
+    """The motion of the golden case.
+
+    The published code calls a flow by the direction of propagation that it serves: its flow_backward is flow(i -> i+1).
+    Its masks are called by the direction of the flow that they belong to.
+    """
+    names = ("flow_backward", "flow_forward", "occ_forward", "occ_backward")
+    return ClipMotion(*(mgld_golden()[f"in.{name}"][0] for name in names))
+
+
+def _weight(key: str, like: Tensor) -> Tensor:
+    if key.endswith("temporal_alpha"):
+        return torch.full_like(like, 0.3)
+    x = torch.randn(like.shape, generator=torch.Generator().manual_seed(zlib.crc32(key.encode())))
+    if like.ndim > 1:
+        return 0.7 / like[0].numel() ** 0.5 * x
+    return 0.1 * x + key.endswith("weight")
