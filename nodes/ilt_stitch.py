@@ -5,12 +5,25 @@ from typing import Any
 
 from comfy_api.latest import Input, io
 
+from ..core.config import SUFFIX, EncodeConfig
 from ..core.errors import SettingError
-from ..core.overlaps import CURVES, check_overlap, place_windows
+from ..core.from_frames import FramesJob, video_from_frames
+from ..core.job import Source
+from ..core.overlaps import CURVES, Curve, check_overlap, place_windows
+from ..core.split import count_frames, read_windows
+from ..core.stitch import stitch
+from ..core.video.probe import probe
+from .host.folders import temporary_path
+from .host.progress import check_cancelled, progress_reporter
 from .latent_windows import frames_of, join, join_latents, place_of
+from .split_windows import Windows
+from .video_file import VideoFile, as_source
 
 KNOWN = -1
 """As an overlap: the windows know it."""
+
+FINE = EncodeConfig(crf=10, preset="fast")
+"""How stitched videos are stored: hardly anything is lost."""
 
 
 class ILTStitch(io.ComfyNode):
@@ -29,9 +42,9 @@ class ILTStitch(io.ComfyNode):
             inputs=[
                 io.MultiType.Input(
                     "windows",
-                    [io.Latent, io.Image],
-                    tooltip="The list of windows, in order: LATENT or IMAGE. LATENT that Split Windows made knows "
-                    "where it belongs.",
+                    [io.Latent, io.Image, io.Video],
+                    tooltip="The list of windows, in order: all LATENT, all IMAGE or all VIDEO. LATENT that Split "
+                    "Windows made knows where it belongs.",
                 ),
                 io.Combo.Input(
                     "curve",
@@ -53,38 +66,70 @@ class ILTStitch(io.ComfyNode):
                     "start",
                     optional=True,
                     force_input=True,
-                    tooltip="Each window's first frame, from Split Windows. Needed for IMAGE, which does not remember.",
+                    tooltip="Each window's first frame, from Split Windows. Needed for IMAGE and VIDEO, which do not "
+                    "remember.",
+                ),
+                io.Video.Input(
+                    "source",
+                    optional=True,
+                    tooltip="For VIDEO windows: the video that was split. Gives the result its exact times, sound and "
+                    "all else. Without it the frame rate is constant and there is no sound.",
                 ),
             ],
             outputs=[
-                io.Custom("LATENT,IMAGE").Output(
-                    display_name="whole", tooltip="All frames, each once; the same kind as the windows."
-                )
+                Windows.Output(display_name="whole", tooltip="All frames, each once; the same kind as the windows.")
             ],
+            hidden=[io.Hidden.unique_id],
         )
 
     @classmethod
     def execute(
-        cls, windows: list[Any], curve: list[str], overlap: list[int] | None = None, start: list[int] | None = None
+        cls, windows: list[Any], curve: list[Curve], overlap: Sequence[int] = (KNOWN,), **more: list[Any]
     ) -> io.NodeOutput:
-        """Find where each belongs, then stitch. Memory: the windows, which the host holds, and the result."""
+        """Find where each belongs, then stitch.
+
+        Memory: the result beside the windows, which the host holds; of VIDEO two windows, whatever the length.
+        """
         kind = _kind(windows)
-        lengths = [len(w) if kind == "IMAGE" else frames_of(w) for w in windows]
-        places = _places(windows, lengths, (overlap or [KNOWN])[0], start)
+        lengths = [_length(window, kind) for window in windows]
+        places = _places(windows, lengths, overlap[0], more.get("start"))
         if kind == "IMAGE":
             return io.NodeOutput(join(windows, places, curve[0]))
-        return io.NodeOutput(join_latents(windows, places, curve[0]))
+        if kind == "LATENT":
+            return io.NodeOutput(join_latents(windows, places, curve[0]))
+        source = as_source(more["source"][0]) if "source" in more else None
+        return io.NodeOutput(_join_videos(cls, [as_source(window) for window in windows], places, (curve[0], source)))
 
 
 def _kind(windows: list[Any]) -> str:
-    """LATENT or IMAGE, which all windows must be."""
+    """LATENT, IMAGE or VIDEO, which all windows must be."""
     kinds = {"VIDEO" if isinstance(w, Input.Video) else "LATENT" if isinstance(w, dict) else "IMAGE" for w in windows}
-    if len(kinds) != 1 or kinds == {"VIDEO"}:
+    if len(kinds) != 1:
         raise SettingError(
-            f"Expected windows that are all LATENT or all IMAGE, got {' and '.join(sorted(kinds))}; take the frames of "
-            "a VIDEO with Get Video Components."
+            f"Expected windows that are all LATENT, all IMAGE or all VIDEO, got {' and '.join(sorted(kinds))}; connect "
+            "what was made of one Split Windows."
         )
     return kinds.pop()
+
+
+def _length(window: Any, kind: str) -> int:
+    check_cancelled()
+    if kind == "VIDEO":
+        return count_frames(as_source(window))
+    return frames_of(window) if kind == "LATENT" else len(window)
+
+
+def _join_videos(
+    node: type[io.ComfyNode], windows: list[Source], places: tuple[range, ...], how: tuple[Curve, Source | None]
+) -> VideoFile:
+    """One video in the temporary folder: the curve, and the video that gives times and sound, are in ``how``."""
+    curve, source = how
+    pictures = read_windows(windows, [len(place) for place in places], check_cancelled)
+    frames = places[-1].stop - places[0].start
+    job = FramesJob(frames, encode=FINE, frame_rate=probe(windows[0].path).frame_rate)
+    output = temporary_path(SUFFIX[FINE.codec])
+    made = video_from_frames(stitch(pictures, places, curve), output, job, source, progress_reporter(node))
+    return VideoFile(Source(made.path), frames)
 
 
 def _places(windows: list[Any], lengths: Sequence[int], overlap: int, start: list[int] | None) -> tuple[range, ...]:

@@ -58,7 +58,7 @@ class SplitWindows(io.ComfyNode):
                 io.Int.Output(
                     display_name="start",
                     tooltip="The number of each window's first frame, from 0: a list. Connect it to ILT Stitch when "
-                    "the windows become IMAGE or VIDEO in between.",
+                    "the windows are or become IMAGE or VIDEO.",
                     is_output_list=True,
                 ),
                 io.Int.Output(display_name="count", tooltip="How many windows there are."),

@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from textovsr.core.overlaps import overlapping_windows, rescheduled_indices
+from textovsr.core.video.reader import VideoReader
 from textovsr.tests.helpers.clips import Clip, read_number, write_clip
 from textovsr.tests.helpers.diffusion import conditioning, save_checkpoint
 from textovsr.tools.comfy_client import PromptResult
@@ -20,6 +21,7 @@ Nodes = dict[str, Any]
 SETTINGS = {"length": 8, "overlap": 4}
 PLACES = overlapping_windows(21, 8, 4)
 STARTS = [0, 4, 8, 12, 13]
+UNEVEN = [2 * t + t % 2 for t in range(21)]
 
 
 def split(nodes: Nodes, whole: Any, length: int = 8, overlap: int = 4) -> tuple[list[Any], list[int], int]:
@@ -178,7 +180,7 @@ def test_a_short_latent_is_one_window(nodes: Nodes) -> None:
 
 def test_what_cannot_be_stitched_says_what_to_do(nodes: Nodes) -> None:
     windows, start, _ = split(nodes, {"samples": ramp(21, 4, 2, 2)})
-    images, videos = [torch.ones(8, 2, 2, 3)] * 2, [split(nodes, torch.ones(9, 2, 2, 3))[0][0], windows[0]]
+    images, mixed = [torch.ones(8, 2, 2, 3)] * 2, [split(nodes, torch.ones(9, 2, 2, 3))[0][0], windows[0]]
     bad = [{**windows[0]}, {**windows[1], "samples": torch.ones(8, 4, 3, 3)}]
     longer = [*windows[:4], {**windows[4], "samples": torch.ones(9, 4, 2, 2)}]
     for given, known, message in [
@@ -187,7 +189,7 @@ def test_what_cannot_be_stitched_says_what_to_do(nodes: Nodes) -> None:
         (windows, {"start": start[:3]}, r"start for each of the 5 windows, got 3"),
         (images, {}, r"connect start of Split Windows, or set the overlap"),
         (images, {"overlap": 8}, r"begin and end after.*smaller overlap"),
-        (videos, {}, r"all LATENT or all IMAGE, got IMAGE and LATENT"),
+        (mixed, {}, r"all LATENT, all IMAGE or all VIDEO, got IMAGE and LATENT"),
         (bad, {}, r"windows of one size, got frames of \(4, 2, 2\) and then of \(4, 3, 3\)"),
         (longer, {}, r"begins at frame 13 of 21 to have 8 frames at most, got 9"),
     ]:
@@ -282,3 +284,27 @@ def test_a_canvas_maps_over_windows_of_a_video(
     )
     result = run_prompt(prompt)
     assert [result.outputs[str(number)]["text"] for number in (7, 8, 9)] == [["128"], ["96"], ["21"]]
+
+
+def test_windows_of_a_video_are_stitched_into_a_file(
+    server: ComfyServer, tmp_path: Path, put_input: Callable[[Path], str], run_prompt: Callable[..., PromptResult]
+) -> None:
+    """With the video that was split, times and sound are its own; without, the frames are all there still."""
+    path = write_clip(tmp_path / "sounding.mp4", Clip(pts=UNEVEN, audio="aac", width=64, height=48))
+    prompt = queue(
+        ("OVSR_LoadVideo", {"file": put_input(path)}),
+        ("OVSR_SplitWindows", {"whole": ["1", 0], "length": 6, "overlap": 3}),
+        ("OVSR_ILTStitch", {"windows": ["2", 0], "curve": "code", "start": ["2", 1], "source": ["1", 0]}),
+        ("OVSR_SaveVideo", {"video": ["3", 0], "filename_prefix": "windows/with"}),
+        ("OVSR_ILTStitch", {"windows": ["2", 0], "curve": "cut", "start": ["2", 1]}),
+        ("SaveVideo", {"video": ["5", 0], "filename_prefix": "windows/without", "format": "mp4", "codec": "auto"}),
+    )
+    result = run_prompt(prompt)
+    assert result.progress("3")[-1] == (21, 21)
+    for name, has_sound in (("with", True), ("without", False)):
+        (found,) = (server.base / "output" / "windows").glob(f"{name}_*.mp4")
+        with VideoReader(path) as given, VideoReader(found) as made:
+            assert [read_number(frame.image) for frame in made] == list(range(21))
+            seconds = [[tick * reader.info.time_base for tick in reader.times()] for reader in (given, made)]
+            assert (seconds[0] == seconds[1]) == has_sound
+            assert bool(made.info.audio) == has_sound
