@@ -19,7 +19,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
 OLDEST_PYTHON = (3, 10)
-EXAMPLE_CLIP = ROOT / "examples" / "phone.mp4"
+EXAMPLE_CLIP = ROOT / "clips" / "phone.mp4"
 WORKFLOW = ROOT / "workflows" / "api" / "upscale_clip.json"
 CANVAS_PORT = 8188
 LINTERS = (["ruff", "check", "."], ["mypy"], ["lint-imports"])
@@ -97,7 +97,7 @@ def serve(options):
     from tools.environment import set_up
 
     environment = set_up(ROOT)
-    clips = [path for path in (ROOT / "examples").iterdir() if path.suffix in (".avi", ".mp4")]
+    clips = [path for path in (ROOT / "clips").iterdir() if path.suffix in (".avi", ".mp4")]
     base = prepare_base(ROOT / ".textovsr" / "serve", ROOT, clips)
     port = free_port(options.port)
     with comfy_server(environment.comfyui_python, environment.comfyui, base, port=port) as server:

@@ -18,8 +18,8 @@ Labelled = tuple[Clip, np.ndarray]
 """A clip, and for each frame whether a shot begins at it."""
 
 WIDTH, HEIGHT = 256, 144
-EXAMPLES = VALIDATE.parent.parent.parent / "examples"
-OWN = ((EXAMPLES / "phone.mp4", VALIDATE / "bikes_hr.mkv"), (EXAMPLES / "webcam.avi", VALIDATE / "vtest_hr.mkv"))
+CLIPS = VALIDATE.parent.parent.parent / "clips"
+OWN = ((CLIPS / "phone.mp4", VALIDATE / "bikes_hr.mkv"), (CLIPS / "webcam.avi", VALIDATE / "vtest_hr.mkv"))
 EXCERPT = ((900, 2900), (9300, 11300))
 """Frames of the film that shots are taken from, by half."""
 _NUMBERS = """

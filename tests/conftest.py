@@ -20,13 +20,13 @@ def root() -> Path:
 @pytest.fixture(scope="session")
 def webcam_clip() -> Path:
     """Real footage: Cinepak, 16 frames of 320x240, irregular timing, no sound."""
-    return ROOT / "examples" / "webcam.avi"
+    return ROOT / "clips" / "webcam.avi"
 
 
 @pytest.fixture(scope="session")
 def phone_clip() -> Path:
     """Real footage made small: H.264, 41 frames of 320x180, variable frame rate, AAC sound."""
-    return ROOT / "examples" / "phone.mp4"
+    return ROOT / "clips" / "phone.mp4"
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,6 @@
-"""Make the two bundled clips from the originals that Debian ships: ``make_examples.py tree.avi movie1.mp4 examples/``.
+"""Make the two bundled clips from the originals that Debian ships: ``make_examples.py tree.avi movie1.mp4 clips/``.
 
-Neither is damaged beyond what a webcam of its time or a messenger does; ``examples/README.md`` names origin, licence
+Neither is damaged beyond what a webcam of its time or a messenger does; ``clips/README.md`` names origin, licence
 and every change.
 """
 
@@ -75,7 +75,7 @@ def original_sound(source: Path) -> Iterator[Packet]:
 
 def main() -> None:
     """Read the command line and make both clips."""
-    parser = argparse.ArgumentParser(description="Make examples/webcam.avi and examples/phone.mp4.")
+    parser = argparse.ArgumentParser(description="Make clips/webcam.avi and clips/phone.mp4.")
     parser.add_argument("tree", type=Path, help="samples/data/tree.avi of Debian's opencv-doc 4.6.0")
     parser.add_argument("movie", type=Path, help="original-files/movie1 of Debian's forensics-samples-files 1.1.4")
     parser.add_argument("folder", type=Path, help="where the two clips go")

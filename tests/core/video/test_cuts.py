@@ -117,7 +117,7 @@ def test_from_1_on_no_cuts_are_looked_for(threshold: float) -> None:
 @pytest.fixture(scope="module")
 def clips(root: Path) -> list[Tensor]:
     """Four real shots, (T,3,72,128): a dog, a hand before a tree, a street from above, bicycles."""
-    paths = ["examples/phone.mp4", "examples/webcam.avi", "tests/data/validate/vtest_hr.mkv"]
+    paths = ["clips/phone.mp4", "clips/webcam.avi", "tests/data/validate/vtest_hr.mkv"]
     paths.append("tests/data/validate/bikes_hr.mkv")
     shots = []
     for path in paths:
