@@ -38,3 +38,12 @@ class StructConfig:
 LATENT_CHANNELS = 4
 EMBEDDING = 4
 """The time embedding is this many times as wide as the finest level."""
+
+
+@dataclass(frozen=True)
+class VAEConfig:
+    """The autoencoder: ``blocks`` residual blocks a level in the encoder, one more in the decoder."""
+
+    channels: int = 128
+    multipliers: tuple[int, ...] = (1, 2, 4, 4)
+    blocks: int = 2

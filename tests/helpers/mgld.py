@@ -9,9 +9,10 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from textovsr.core.motion.clip_motion import ClipMotion
-from textovsr.models.mgld.config import StructConfig, UNetConfig
+from textovsr.models.mgld.config import StructConfig, UNetConfig, VAEConfig
 from textovsr.models.mgld.struct_encoder import StructEncoder
 from textovsr.models.mgld.unet import UNet
+from textovsr.models.mgld.video_vae import Decoder
 from textovsr.tests.helpers.rule import GOLDEN
 
 SMALL_UNET = UNetConfig(channels=32, head_width=16, context=48, structure=32)
@@ -46,6 +47,12 @@ def small_unet() -> nn.Module:
 def small_struct() -> nn.Module:
     """The structure encoder of the golden case."""
     return by_rule(StructEncoder(SMALL_STRUCT))
+
+
+@lru_cache(maxsize=1)
+def small_decoder() -> nn.Module:
+    """The video decoder of the golden case."""
+    return by_rule(Decoder(VAEConfig(channels=32)))
 
 
 def golden_motion() -> ClipMotion:
