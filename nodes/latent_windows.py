@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from ..core.errors import SettingError, ShapeError
+from ..core.latents import WINDOW
 from ..core.overlaps import Curve
 from ..core.stitch import stitch
 from .host.progress import check_cancelled
@@ -14,15 +15,12 @@ from .host.progress import check_cancelled
 Latent = dict[str, Any]
 """A LATENT of the host: ``samples`` (T,C,h,w) or (B,C,T,h,w), and what goes with them."""
 
-PLACE = "textovsr_window"
-"""Key under which a window carries its place: ``start``, its first frame; ``total``, frames of the whole; and ``axis``,
-their dimension, which a window of one frame does not show."""
-
 
 def frame_axis(latent: Latent) -> int:
     """The dimension of the frames: the batch of (T,C,h,w), the third of (B,C,T,h,w).
 
     A batch of (T,C,1,h,w), which is what a video model makes of a batch of pictures, has its frames in the batch.
+    A window says ``axis`` beside its place, since one of a single frame does not show it.
 
     Raises:
         ShapeError: these are no pictures.
@@ -35,7 +33,7 @@ def frame_axis(latent: Latent) -> int:
     if samples.ndim == 4:
         return 0
     guess = 0 if samples.shape[2] == 1 < samples.shape[0] else 2
-    return int(latent.get(PLACE, {}).get("axis", guess))
+    return int(latent.get(WINDOW, {}).get("axis", guess))
 
 
 def frames_of(latent: Latent) -> int:
@@ -49,7 +47,7 @@ def place_of(latent: Latent) -> tuple[range, int] | None:
     Raises:
         SettingError: the window does not lie in the whole any more.
     """
-    said = latent.get(PLACE)
+    said = latent.get(WINDOW)
     if said is None:
         return None
     place, total = range(said["start"], said["start"] + frames_of(latent)), said["total"]
@@ -69,7 +67,7 @@ def cut_latent(latent: Latent, frames: range) -> Latent:
     axis, length = frame_axis(latent), frames_of(latent)
     within = place_of(latent) or (range(length), length)
     cut = {**latent, "samples": latent["samples"].narrow(axis, frames.start, len(frames))}
-    cut[PLACE] = {"start": within[0].start + frames.start, "total": within[1], "axis": axis}
+    cut[WINDOW] = {"start": within[0].start + frames.start, "total": within[1], "axis": axis}
     if latent.get("noise_mask") is not None:
         mask, mask_axis = _mask_of_frames(latent["noise_mask"], axis, length)
         cut["noise_mask"] = mask if mask.shape[mask_axis] == 1 else mask.narrow(mask_axis, frames.start, len(frames))
@@ -86,11 +84,11 @@ def join_latents(latents: Sequence[Latent], places: Sequence[range], curve: Curv
     """
     first, axis = latents[0], frame_axis(latents[0])
     whole = range(places[0].start, places[-1].stop)
-    joined = {key: value for key, value in first.items() if key not in (PLACE, "noise_mask", "batch_index")}
+    joined = {key: value for key, value in first.items() if key not in (WINDOW, "noise_mask", "batch_index")}
     joined["samples"] = join([latent["samples"] for latent in latents], places, curve, axis)
     known = place_of(first)
     if known is not None and len(whole) < known[1]:
-        joined[PLACE] = {"start": whole.start, "total": known[1], "axis": axis}
+        joined[WINDOW] = {"start": whole.start, "total": known[1], "axis": axis}
     mask = _join_masks([latent.get("noise_mask") for latent in latents], places, curve)
     if mask is not None:
         joined["noise_mask"] = mask
