@@ -14,6 +14,12 @@ MOTION_FINER = 8
 FLOW_PIXELS = 500_000
 """Pixels of all pictures whose flow is found together, at most; one picture may have more."""
 
+PREVIEW_FRAMES = 16
+"""Frames whose flow is shown unless told otherwise."""
+
+PREVIEW_SIDE = 512
+"""The longer side of a picture of the flow in pixels, at most."""
+
 
 @dataclass(frozen=True)
 class MotionConfig:

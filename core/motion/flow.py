@@ -43,11 +43,15 @@ GetFlow = Callable[[], Flow]
 """Called before every piece of work: whoever manages memory may have moved the network away in between."""
 
 
+def shrunk_size(size: Size, side: int) -> Size:
+    """The size with the same aspect, no side longer than ``side``; never larger."""
+    share = min(1.0, side / max(size))
+    return max(round(size[0] * share), 1), max(round(size[1] * share), 1)
+
+
 def shrink(image: Tensor, side: int) -> Tensor:
-    """A picture (...,3,H,W), made so much smaller that no side is longer than ``side`` pixels; never larger."""
-    height, width = image.shape[-2:]
-    share = min(1.0, side / max(height, width))
-    return resize(image, (max(round(height * share), 1), max(round(width * share), 1)))
+    """A picture (3,H,W), made so much smaller that no side is longer than ``side`` pixels; never larger."""
+    return resize(image, shrunk_size((image.shape[-2], image.shape[-1]), side))
 
 
 def resize(images: Tensor, size: Size) -> Tensor:

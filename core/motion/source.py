@@ -1,6 +1,7 @@
 """The motion of any part of a video, found while it streams by."""
 
 import itertools
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterator
 from typing import Protocol
 
@@ -50,7 +51,7 @@ class MotionSource(Protocol):
         """
 
 
-class StreamedMotion:
+class StreamedMotion(ABC):
     """A ``MotionSource`` over anything whose frames can be read forwards.
 
     Memory: the frames of the latest part that was asked for, no larger than ``config.side``, and what
@@ -74,6 +75,16 @@ class StreamedMotion:
         self._step = 1
         self._forget()
 
+    @property
+    @abstractmethod
+    def length(self) -> int:
+        """See ``MotionSource``."""
+
+    @property
+    @abstractmethod
+    def size(self) -> Size:
+        """See ``MotionSource``."""
+
     def between(self, start: int, stop: int, size: Size, step: int = 1) -> ClipMotion:
         """See ``MotionSource``."""
         if not 0 <= start < stop or step < 1 or min(size) < 1:
@@ -82,16 +93,21 @@ class StreamedMotion:
                 f"{size[0]}x{size[1]}, a step of {step}."
             )
         with torch.inference_mode(False), torch.no_grad():
-            try:
-                self._read(start * step, (stop - 1) * step, step)
-            except BaseException:
-                self.close()  # what stopped half way cannot go on
-                raise
+            self._go_on(start * step, (stop - 1) * step, step)
             shown = self._shown(range(start * step, stop * step, step))
             motion = find_clip_motion(
                 [self._kept[index] for index in shown], size, self._flow(), self._config, self._check
             )
             return self._without_guesses(motion, shown)
+
+    def reach(self, start: int, stop: int) -> int:
+        """Read on to frame ``stop`` - 1, to ask for the frames from ``start`` on next; returns how many there are.
+
+        The number is ``stop``, unless the video ends before.
+        """
+        with torch.inference_mode(False), torch.no_grad():
+            self._go_on(start, stop - 1, 1)
+        return min(stop, self._next) if self._ended else stop
 
     def close(self) -> None:
         """Close the file and forget its frames; the next part that is asked for opens it again."""
@@ -105,6 +121,13 @@ class StreamedMotion:
         self._cuts: list[int] = []
         self._next = self._first = 0
         self._ended = False
+
+    def _go_on(self, first: int, last: int, step: int) -> None:
+        try:
+            self._read(first, last, step)
+        except BaseException:
+            self.close()  # what stopped half way cannot go on
+            raise
 
     def _read(self, first: int, last: int, step: int) -> None:
         """Go on until frame ``last`` is there; begin again if ``first`` or some in between are gone."""

@@ -28,6 +28,8 @@ GRID = (4, 6)
 class Counted(StreamedMotion):
     """Frames that count how often, and how far, they are read."""
 
+    length, size = 0, (0, 0)
+
     def __init__(self, frames: Tensor, config: MotionConfig = UNCUT) -> None:
         self.begun: list[int] = []
         self.read = 0
@@ -135,6 +137,15 @@ def test_what_was_cancelled_begins_again() -> None:
         source.between(0, 5, GRID)
     stop[0] = False
     assert source.between(0, 5, GRID).length == 5
+
+
+@pytest.mark.parametrize("frames", [1, 5, 8, 9, 30])
+def test_it_can_be_asked_how_many_frames_there_are(frames: int) -> None:
+    source = Counted(numbered(frames))
+    assert source.reach(0, 8) == min(frames, 8)
+    source.between(0, min(frames, 8), GRID)
+    assert source.reach(0, 9) == min(frames, 9)
+    assert source.begun == [0]
 
 
 def two_shots() -> Tensor:
