@@ -20,6 +20,9 @@ from .config import CHUNK, DETAIL_DEVIATION, DETAIL_GAIN, GuidanceConfig, Guidan
 _FINE = 3
 """Side of the box whose mean is not detail, in latent pixels."""
 
+_ABLE = ("cpu", "cuda", "xpu")
+"""Kinds of device on which the derivative of sampling a picture is known to exist; others leave it to the CPU."""
+
 _Pull = Callable[[Tensor], Tensor]
 """The derivative of the loss by the disagreement: which way, and how strongly, a pixel is pulled."""
 
@@ -56,7 +59,7 @@ def warping_gradient(
 
     Args:
         latents: (T,C,h,w), any range and floating type; the work is done in float32 at least.
-        motion: of the same T frames at (h,w), on the same device.
+        motion: of the same T frames at (h,w), on any device.
         form: which of the two.
         chunk: pairs of frames at a time; the result does not depend on it.
 
@@ -68,11 +71,11 @@ def warping_gradient(
     """
     _check(latents, motion)
     with torch.inference_mode(False):
-        z = latents.detach().to(torch.promote_types(latents.dtype, torch.float32), copy=True)
-        gradient, _ = _descent(z, motion, form, chunk, torch.sign)
+        z = _working_copy(latents)
+        gradient, _ = _descent(z, motion.to(z.device), form, chunk, torch.sign)
         if form == "reference":
             gradient /= z[0].numel()
-        return gradient.to(latents.dtype)
+        return gradient.to(latents)
 
 
 def published_step(latents: Tensor, motion: ClipMotion, log_variance: float, config: GuidanceConfig) -> Tensor:
@@ -115,7 +118,7 @@ def guided(denoised: Tensor, motion: ClipMotion, config: GuidanceConfig, sigma: 
 
     Args:
         denoised: (T,C,h,w), the prediction at ``sigma``, of about unit variance, as the samplers' models have it.
-        motion: of the same T frames at (h,w), on the same device.
+        motion: of the same T frames at (h,w), on any device.
         config: the form must be ``corrected``: the published step has no meaning on a prediction.
         sigma: deviation of the noise over that of the data; of a rectified flow, sigma / (1 - sigma); may be infinite.
 
@@ -133,13 +136,13 @@ def guided(denoised: Tensor, motion: ClipMotion, config: GuidanceConfig, sigma: 
         raise SettingError(f"Expected a sigma of 0 or more, got {sigma}.")
     open_share = 1.0 / (1.0 + (DETAIL_DEVIATION / sigma) ** 2) if sigma else 0.0
     with torch.inference_mode(False):
-        z = denoised.detach().to(torch.promote_types(denoised.dtype, torch.float32), copy=True)
+        z, motion = _working_copy(denoised), motion.to(_device(denoised))
         before = _fine_deviation(z, config.chunk) if config.keep_detail else None
         for size in _steps(config.scale * open_share):
             z -= size * _majorised(z, motion, config.chunk, sigma)
         if before is not None:
             _restore_detail(z, before, config.chunk)
-        return z.to(denoised.dtype)
+        return z.to(denoised)
 
 
 def warping_loss(latents: Tensor, motion: ClipMotion) -> float:
@@ -152,6 +155,16 @@ def warping_loss(latents: Tensor, motion: ClipMotion) -> float:
         total += float((difference * comparison.seen).sum())
         count += float(comparison.seen.sum())
     return total / max(count, 1.0)
+
+
+def _working_copy(latents: Tensor) -> Tensor:
+    """In float32 at least, on a device that can take the derivative of sampling a picture."""
+    dtype = torch.promote_types(latents.dtype, torch.float32)
+    return latents.detach().to(_device(latents), dtype, copy=True)
+
+
+def _device(latents: Tensor) -> torch.device:
+    return latents.device if latents.device.type in _ABLE else torch.device("cpu")
 
 
 def _steps(amount: float) -> list[float]:
