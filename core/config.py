@@ -139,8 +139,8 @@ CLIP_BATCH = (8, 2_000_000)
 VAE_TILE, LEAST_VAE_TILE = 512, 128
 """Side of a VAE's tiles in pixels where memory asks for some, and the least that they are halved to."""
 
-VAE_CHUNK, VAE_PIXEL_BYTES = 16, 1 << 30
-"""Latents, and bytes of frames, that go through a VAE together, at most."""
+VAE_CHUNK, VAE_VIDEO_CHUNK, VAE_PIXEL_BYTES = 16, 32, 2 << 30
+"""Latents of one frame, latents of several, and bytes of frames that go through a VAE together, at most."""
 
 LATENT_MEMORY = 1024
 """Megabytes of latents that are kept in memory; more of them go to a file."""
