@@ -16,9 +16,9 @@ from .report_text import best_of, headline, shown, worst_of
 
 _STYLE = """
 :root { color-scheme: light dark; --ink: #16202e; --faint: #667085; --page: #ffffff; --card: #f5f7fa; --rule: #dfe3ea;
-  --line: #1d4ed8; --band: #1d4ed82e; --moment: #f59e0b4d; }
+  --line: #1d4ed8; --band: #1d4ed82e; --moment: #f59e0b4d; --rank: #b45309; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e6e9ef; --faint: #98a2b3; --page: #12161d; --card: #1b212b;
-  --rule: #2e3745; --line: #7aa7ff; --band: #7aa7ff33; --moment: #f59e0b59; } }
+  --rule: #2e3745; --line: #7aa7ff; --band: #7aa7ff33; --moment: #f59e0b59; --rank: #fbbf24; } }
 * { box-sizing: border-box; }
 body { margin: 0 auto; padding: 2rem 1.25rem 4rem; max-width: 1040px; background: var(--page); color: var(--ink);
   font: 15px/1.5 system-ui, "Segoe UI", Roboto, "Helvetica Neue", "Noto Sans", sans-serif; }
@@ -38,7 +38,7 @@ figcaption b { font-variant-numeric: tabular-nums; } code { font-size: .85em; }
 svg { display: block; width: 100%; height: auto; } svg text { fill: var(--faint); font-size: 12px; }
 .grid { stroke: var(--rule); } .cut { stroke: var(--faint); stroke-dasharray: 2 3; fill: none; }
 .line { fill: none; stroke: var(--line); stroke-width: 1.6; stroke-linejoin: round; } .dot { fill: var(--line); }
-.band { fill: var(--band); } .moment { fill: var(--moment); }
+.band { fill: var(--band); } .moment { fill: var(--moment); } svg .rank { fill: var(--rank); font-weight: 600; }
 .profile { width: 100%; image-rendering: auto; border-radius: 8px; display: block; }
 dt { font-weight: 600; margin-top: .6rem; } dd { margin: 0; color: var(--faint); }
 """

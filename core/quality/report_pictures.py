@@ -12,7 +12,7 @@ from torch import Tensor
 from ..errors import EmptyVideoError, MissingDependencyError
 from ..job import Source
 from ..video.reader import VideoReader
-from .axes import stretches, value_range
+from .axes import rank_places, stretches, value_range
 from .measures import Measure
 from .plot_ticks import number_labels, time_labels
 from .report import QualityReport
@@ -28,6 +28,7 @@ THUMBNAIL_WIDTH = 480
 _WIDTH, _PANEL, _LEFT, _RIGHT, _TOP, _FOOT = 1200, 130, 70, 16, 26, 30
 _FINE = 2  # times larger than shown, then averaged down
 _INK, _FAINT, _GRID, _LINE, _BAND, _MARK = "#1f2937", "#6b7280", "#e5e7eb", "#1d4ed8", "#c7d5f7", "#fde2c4"
+_RANK = "#b45309"
 _GAP = 6
 _LEAST_HEIGHT = 240
 
@@ -89,7 +90,7 @@ class _Panel:
     def __init__(self, report: QualityReport, measure: Measure, top: int) -> None:
         self._report, self._measure = report, measure
         self._line = stretches(report.summary.timeline, measure.name)
-        self._low, self._high = value_range(self._line)
+        self._low, self._high = value_range(self._line, measure)
         self._begin, self._end = span(report)
         self._top, self._bottom = top + _TOP, top + _PANEL - 8
 
@@ -108,7 +109,7 @@ class _Panel:
         if self._measure == self._report.worst_by:
             for worst in self._report.summary.worst:
                 left, right = self._x(worst.start), min(self._x(worst.start + worst.duration), _WIDTH - _RIGHT)
-                drawing.rectangle(fine((left, self._top), (max(right, left + 1), self._bottom)), fill=_MARK)
+                drawing.rectangle(fine((left, self._top), (max(right - 1, left + 1), self._bottom)), fill=_MARK)
         for tick, _ in number_labels((self._low, self._high), 4):
             drawing.line(fine((_LEFT, self._y(tick)), (_WIDTH - _RIGHT, self._y(tick))), fill=_GRID, width=_FINE)
         for cut in self._report.summary.cuts:
@@ -131,6 +132,9 @@ class _Panel:
         drawing.text((_LEFT, self._top - 20), self._measure.heading, fill=_INK, font=font)
         said = f"mean {mean:.{self._measure.digits}f}, {better} is better"
         drawing.text((_WIDTH - _RIGHT, self._top - 20), said, fill=_FAINT, font=font, anchor="ra")
+        if self._measure == self._report.worst_by:
+            for x, rank in rank_places(self._report, self._x):
+                drawing.text((x, self._top + 2), rank, fill=_RANK, font=font, anchor="ma")
         for tick, text in number_labels((self._low, self._high), 4):
             drawing.text((_LEFT - 8, self._y(tick)), text, fill=_FAINT, font=font, anchor="rm")
 

@@ -2,7 +2,7 @@
 
 from html import escape
 
-from .axes import Stretch, stretches, value_range
+from .axes import Stretch, rank_places, stretches, value_range
 from .measures import Measure
 from .plot_ticks import clock, number_labels, time_labels
 from .report import QualityReport
@@ -21,7 +21,7 @@ class _Panel:
     def __init__(self, report: QualityReport, measure: Measure) -> None:
         self._report, self._measure = report, measure
         self._line = stretches(report.summary.timeline, measure.name)
-        self._low, self._high = value_range(self._line)
+        self._low, self._high = value_range(self._line, measure)
         self._begin, self._end = span(report)
 
     def _x(self, seconds: float) -> float:
@@ -44,8 +44,11 @@ class _Panel:
         for number, worst in enumerate(self._report.summary.worst, 1):
             left, right = self._x(worst.start), min(self._x(worst.start + worst.duration), _WIDTH - _RIGHT)
             title = f"worst moment {number}: {clock(worst.start, 3)}, {shown(self._measure, worst.value)}"
-            size = f'x="{left}" y="{_TOP}" width="{max(right - left, 2):.1f}" height="{_HEIGHT - _TOP - _BOTTOM}"'
+            # One pixel less, so that two in a row are two.
+            size = f'x="{left}" y="{_TOP}" width="{max(right - left - 1, 2):.1f}" height="{_HEIGHT - _TOP - _BOTTOM}"'
             drawn.append(f'<rect class="moment" {size}><title>{escape(title)}</title></rect>')
+        for x, rank in rank_places(self._report, self._x):
+            drawn.append(f'<text class="rank" x="{x}" y="{_TOP + 13}" text-anchor="middle">{rank}</text>')
         return drawn
 
     def _grid(self) -> list[str]:

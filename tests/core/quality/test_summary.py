@@ -3,13 +3,15 @@
 import math
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from textovsr.core.quality.axes import Stretch, value_range
+from textovsr.core.quality.axes import Stretch, rank_places, value_range
 from textovsr.core.quality.measures import MEASURES
 from textovsr.core.quality.profile import ROWS, WIDTH, Profile
 from textovsr.core.quality.rows import Row, RowWriter, add_columns, read_rows
@@ -93,7 +95,16 @@ def test_a_profile_is_bounded_and_keeps_real_lines() -> None:
     assert wide.picture().shape == (1, WIDTH, 3)
 
 
-def test_an_axis_is_never_empty() -> None:
-    low, high = value_range([Stretch(0.0, 3.0, 3.0, 3.0)])
-    assert low < 3 < high
-    assert value_range([Stretch(0.0, 0.0, 0.0, 0.0)]) == (0.0, 0.01)
+def test_an_axis_is_never_empty_and_makes_no_mountains_of_what_nobody_sees() -> None:
+    assert value_range([Stretch(0.0, 3.0, 3.0, 3.0)], SHARPNESS) == pytest.approx((2.9, 3.1))
+    assert value_range([Stretch(0.0, 3.0, 3.0, 3.01)], SHARPNESS) == pytest.approx((2.905, 3.105))
+    assert value_range([Stretch(0.0, 0.0, 0.0, 0.0)], SHARPNESS) == pytest.approx((0.0, 0.2))
+    assert value_range([Stretch(0.0, 1.0, 2.0, 3.0)], SHARPNESS) == pytest.approx((0.84, 3.16))
+
+
+def test_ranks_of_the_worst_moments_do_not_overlap() -> None:
+    found = [Row(n, float(n), 0, math.nan, {"sharpness": float(n)}) for n in range(10)]
+    summary = summarize(found, [SHARPNESS], WorstRule(SHARPNESS, 3, 1.0, 1.0))
+    report: Any = SimpleNamespace(summary=summary)
+    assert rank_places(report, lambda seconds: 100 * seconds) == [(50, "1"), (150, "2"), (250, "3")]
+    assert rank_places(report, lambda seconds: 10 * seconds) == [(5, "1"), (25, "3")]
