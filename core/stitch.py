@@ -35,19 +35,19 @@ def stitch(windows: Iterable[Tensor], places: Sequence[range], curve: Curve) -> 
     check_places(places)
     waiting: deque[Tensor] = deque()  # the frames from ``place.start`` on that later windows may change
     size: torch.Size | None = None
-    count = 0
-    for count, window in enumerate(windows, 1):
-        if count > len(places):
-            break
-        place = places[count - 1]
+    drawn = iter(windows)
+    ends = [*(place.start for place in places[1:]), places[-1].stop]
+    for number, (place, end) in enumerate(zip(places, ends, strict=True)):
+        window = next(drawn, None)  # a loop over the windows would hold one while the next is made
+        if window is None:
+            raise ShapeError(f"Expected {len(places)} windows, got {number}.")
         size = _checked(window, place, size)
         blended = _fade(waiting, window, curve)
-        settled = (places[count].start if count < len(places) else place.stop) - place.start
-        yield from blended[:settled]
-        waiting = deque(frame.clone() for frame in blended[settled:])
+        yield from blended[: end - place.start]
+        waiting = deque(frame.clone() for frame in blended[end - place.start :])
         del blended, window
-    if count != len(places):
-        raise ShapeError(f"Expected {len(places)} windows, got {'more' if count > len(places) else count}.")
+    if next(drawn, None) is not None:
+        raise ShapeError(f"Expected {len(places)} windows, got more.")
 
 
 def check_places(places: Sequence[range]) -> None:
