@@ -211,6 +211,23 @@ def test_what_cannot_be_split_or_noised_says_what_to_do(nodes: Nodes) -> None:
         nodes["OVSR_RescheduledNoise"].execute(0, 8, 9)
 
 
+def test_a_cancel_is_heard(nodes: Nodes, host: ModuleType, tmp_path: Path) -> None:
+    import comfy.model_management as management
+    from comfy_api.latest import InputImpl
+
+    video = InputImpl.VideoFromFile(str(write_clip(tmp_path / "a.mp4", Clip(pts=range(21)))))
+    videos, start, _ = split(nodes, video)
+    latents, _, _ = split(nodes, {"samples": ramp(21, 4, 2, 2)})
+    for work in (
+        lambda: split(nodes, video),
+        lambda: stitch(nodes, latents),
+        lambda: stitch(nodes, videos, start=start),
+    ):
+        management.interrupt_current_processing(True)
+        with pytest.raises(management.InterruptProcessingException):
+            work()
+
+
 @pytest.fixture(scope="module")
 def model(host: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A small SD1.5, as CheckpointLoaderSimple gives it."""
