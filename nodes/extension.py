@@ -15,6 +15,7 @@ NODES: dict[str, str] = {
     "text_ovsr_upscale": "TextOVSRUpscale",
     "degrade_video": "DegradeVideo",
     "encode_video": "EncodeVideo",
+    "estimate_flow": "EstimateFlow",
     "split_windows": "SplitWindows",
     "rescheduled_noise": "RescheduledNoise",
     "ilt_stitch": "ILTStitch",

@@ -25,14 +25,18 @@ VLM_FOLDERS = ("LLM", "LLavacheckpoints")
 CLIP_FOLDERS = ("clip_iqa", "clip_vision", "text_encoders")
 """Names of the folders that CLIP files are looked for in, besides our own; downloads go to the first."""
 
+FLOW_FOLDER = "optical_flow"
+"""Name of the folder that flow networks are looked for in, besides our own."""
+
 ALLOWED_PATHS = "TEXTOVSR_PATHS"
 """Environment variable: folders that videos may be read from besides ComfyUI's own, separated as in PATH."""
 
 folder_paths.add_model_folder_path(WEIGHTS_FOLDER, str(Path(folder_paths.models_dir) / WEIGHTS_FOLDER))
 folder_paths.folder_names_and_paths[WEIGHTS_FOLDER][1].update(SUFFIXES)
-for _name in (*VLM_FOLDERS, CLIP_FOLDERS[0]):
+for _name in (*VLM_FOLDERS, CLIP_FOLDERS[0], FLOW_FOLDER):
     folder_paths.add_model_folder_path(_name, str(Path(folder_paths.models_dir) / _name))
 folder_paths.folder_names_and_paths[CLIP_FOLDERS[0]][1].update(CLIP_SUFFIXES)
+folder_paths.folder_names_and_paths[FLOW_FOLDER][1].update(SUFFIXES)
 
 
 def weights_folders() -> list[Path]:
@@ -58,6 +62,11 @@ def vlm_names() -> list[str]:
 def clip_folders() -> list[Path]:
     """Where CLIP files are looked for; the first is where downloads go."""
     return [Path(folder) for name in (*CLIP_FOLDERS, WEIGHTS_FOLDER) for folder in folder_paths.get_folder_paths(name)]
+
+
+def flow_folders() -> list[Path]:
+    """Where flow networks are looked for."""
+    return [Path(folder) for name in (FLOW_FOLDER, WEIGHTS_FOLDER) for folder in folder_paths.get_folder_paths(name)]
 
 
 def temporary_path(suffix: str) -> Path:

@@ -10,6 +10,8 @@ import comfy.model_patcher
 import torch
 
 from ...core.config import CLIP_BATCH, FIDELITY, RecurrentConfig
+from ...core.motion.flow import Flow
+from ...core.motion.networks import SHIPPED_FLOW, find_flow_net, load_flow_net
 from ...core.quality.clip_iqa import ClipIqa, Pair, load_clip_iqa
 from ...core.restorer import Restorer
 from ...core.restorers.loading import make_restorer
@@ -17,10 +19,12 @@ from ...core.text.vlm import VisionLanguageModel
 from ...core.text.vlm_folders import Precision, load_vlm, weights_size
 from ...models.catalog import detail_end, find_weights
 from ...models.dial import load_dialled
-from .folders import weights_folders
+from .folders import flow_folders, weights_folders
 
 _MEMORY_SHARE = 0.6
 _CLIP_BYTES = 300  # a pixel, of the features of CLIP's ResNet; measured 204
+
+_FLOW_BYTES = 1_200_000_000  # RAFT's correlations of one picture at MOTION_SIDE, and the features around them
 
 
 def loaded_restorer(name: str, config: RecurrentConfig, fidelity: float = FIDELITY) -> Restorer:
@@ -40,6 +44,18 @@ def loaded_clip_iqa(path: Path, pairs: tuple[Pair, ...], size: tuple[int, int]) 
     needed = max(size[0] * size[1], CLIP_BATCH[1]) * _CLIP_BYTES
     comfy.model_management.load_models_gpu([patcher], memory_required=needed, force_full_load=True)
     return patcher.model
+
+
+def loaded_flow(name: str = SHIPPED_FLOW) -> Flow:
+    """A flow network under ComfyUI's memory management, ready for pictures as large as motion is looked for in.
+
+    Args:
+        name: from ``core.motion.networks.list_flow_nets``.
+    """
+    path = find_flow_net(name, flow_folders())
+    patcher = _flow_patcher(path, path.stat().st_mtime_ns if path else 0)
+    comfy.model_management.load_models_gpu([patcher], memory_required=_FLOW_BYTES, force_full_load=True)
+    return Flow(patcher.model, patcher.load_device)
 
 
 def compute_device() -> torch.device:
@@ -88,6 +104,11 @@ def _patcher(path: Path, fidelity: float, changed: tuple[int, ...]) -> comfy.mod
 def _clip_patcher(path: Path, pairs: tuple[Pair, ...], changed: int) -> comfy.model_patcher.ModelPatcher:
     device = comfy.model_management.get_torch_device()
     return comfy.model_patcher.ModelPatcher(load_clip_iqa(path, pairs), device, torch.device("cpu"))
+
+
+@lru_cache(maxsize=2)
+def _flow_patcher(path: Path | None, changed: int) -> comfy.model_patcher.ModelPatcher:
+    return comfy.model_patcher.ModelPatcher(load_flow_net(path), compute_device(), torch.device("cpu"))
 
 
 @lru_cache(maxsize=1)

@@ -37,6 +37,17 @@ def progress_reporter(node: type[io.ComfyNode], total: int | None = None) -> Cal
     return report
 
 
+def frame_reporter(node: type[io.ComfyNode]) -> Callable[[int, int | None, Tensor], None]:
+    """A function that takes the number of frames done, of how many, and the newest; and stops when the user cancels."""
+    show, began = progress_reporter(node), time.monotonic()
+
+    def report(done: int, total: int | None, newest: Tensor) -> None:
+        check_cancelled()
+        show(Progress(done, total, time.monotonic() - began, newest))
+
+    return report
+
+
 def download_reporter(node: type[io.ComfyNode], name: str) -> Callable[[int, int | None], None]:
     """A function that shows a download's bytes on its node, and stops it when the user cancels."""
     execution, shown = ComfyAPISync().execution, 0.0
