@@ -53,28 +53,7 @@ class ILTStitch(io.ComfyNode):
                     tooltip="How one window fades into the next. code: 0.8 to 0.2, as DiffVSR's program does; paper: 1 "
                     "to 0, as its paper says; cosine: smooth at both ends; cut: no fading, a cut in the middle.",
                 ),
-                io.Int.Input(
-                    "overlap",
-                    default=KNOWN,
-                    min=KNOWN,
-                    max=4095,
-                    optional=True,
-                    tooltip="Frames that neighbours share. -1: what the windows or start say. Needed only for windows "
-                    "that Split Windows did not make.",
-                ),
-                io.Int.Input(
-                    "start",
-                    optional=True,
-                    force_input=True,
-                    tooltip="Each window's first frame, from Split Windows. Needed for IMAGE and VIDEO, which do not "
-                    "remember.",
-                ),
-                io.Video.Input(
-                    "source",
-                    optional=True,
-                    tooltip="For VIDEO windows: the video that was split. Gives the result its exact times, sound and "
-                    "all else. Without it the frame rate is constant and there is no sound.",
-                ),
+                *_places_given(),
             ],
             outputs=[
                 Windows.Output(display_name="whole", tooltip="All frames, each once; the same kind as the windows.")
@@ -99,6 +78,32 @@ class ILTStitch(io.ComfyNode):
             return io.NodeOutput(join_latents(windows, places, curve[0]))
         source = as_source(more["source"][0]) if "source" in more else None
         return io.NodeOutput(_join_videos(cls, [as_source(window) for window in windows], places, (curve[0], source)))
+
+
+def _places_given() -> list[io.Input]:
+    return [
+        io.Int.Input(
+            "overlap",
+            default=KNOWN,
+            min=KNOWN,
+            max=4095,
+            optional=True,
+            tooltip="Frames that neighbours share. -1: what the windows or start say. Needed only for windows "
+            "that Split Windows did not make.",
+        ),
+        io.Int.Input(
+            "start",
+            optional=True,
+            force_input=True,
+            tooltip="Each window's first frame, from Split Windows. Needed for IMAGE and VIDEO, which do not remember.",
+        ),
+        io.Video.Input(
+            "source",
+            optional=True,
+            tooltip="For VIDEO windows: the video that was split. Gives the result its exact times, sound and "
+            "all else. Without it the frame rate is constant and there is no sound.",
+        ),
+    ]
 
 
 def _kind(windows: list[Any]) -> str:

@@ -48,21 +48,7 @@ class SplitWindows(io.ComfyNode):
                     "back to be as long as the others, and shares more.",
                 ),
             ],
-            outputs=[
-                Windows.Output(
-                    display_name="windows",
-                    tooltip="A list of what was given. Each LATENT also remembers its place, for ILT Stitch and "
-                    "Rescheduled Noise.",
-                    is_output_list=True,
-                ),
-                io.Int.Output(
-                    display_name="start",
-                    tooltip="The number of each window's first frame, from 0: a list. Connect it to ILT Stitch when "
-                    "the windows are or become IMAGE or VIDEO.",
-                    is_output_list=True,
-                ),
-                io.Int.Output(display_name="count", tooltip="How many windows there are."),
-            ],
+            outputs=_outputs(),
             hidden=[io.Hidden.unique_id],
         )
 
@@ -80,6 +66,24 @@ class SplitWindows(io.ComfyNode):
             places = overlapping_windows(len(whole), length, overlap)
             windows = [whole[place.start : place.stop] for place in places]
         return io.NodeOutput(windows, [place.start for place in places], len(places))
+
+
+def _outputs() -> list[io.Output]:
+    return [
+        Windows.Output(
+            display_name="windows",
+            tooltip="A list of what was given. Each LATENT also remembers its place, for ILT Stitch and "
+            "Rescheduled Noise.",
+            is_output_list=True,
+        ),
+        io.Int.Output(
+            display_name="start",
+            tooltip="The number of each window's first frame, from 0: a list. Connect it to ILT Stitch when "
+            "the windows are or become IMAGE or VIDEO.",
+            is_output_list=True,
+        ),
+        io.Int.Output(display_name="count", tooltip="How many windows there are."),
+    ]
 
 
 def _counter(node: type[io.ComfyNode]) -> Callable[[int], None]:
