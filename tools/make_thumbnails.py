@@ -1,0 +1,202 @@
+"""Make the thumbnails of the example workflows about words and numbers: ``make_thumbnails.py RESULTS workflows/``.
+
+Real clips, the shipped weights, texts and values that were really found; ``RESULTS`` keeps the restored videos, so that
+only missing ones are made. About ten minutes on a processor.
+"""
+
+import argparse
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image, ImageDraw, ImageFont
+
+from textovsr import cli
+from textovsr.core.degrade.describe import describe_source
+from textovsr.core.degrade.estimator import load_estimator
+from textovsr.core.job import Source
+from textovsr.core.quality.measures import MEASURES
+from textovsr.core.quality.plots import Series, Timeline, draw_timeline
+from textovsr.core.quality.report import Compared, QualityReport, ReportConfig, make_report
+from textovsr.core.quality.rows import read_rows
+from textovsr.core.text.caption import settle_captions
+from textovsr.core.video.reader import VideoReader
+
+ROOT = Path(__file__).resolve().parents[1]
+BIKES = Source(ROOT / "tests" / "data" / "validate" / "bikes_lr_degraded.mkv", deinterlace="off")
+PHONE = Source(ROOT / "clips" / "phone.mp4", deinterlace="off")
+CRISP = ("--weights", "textovsr-base", "--fidelity", "0.3")
+SIZE = (800, 247)
+BAR = 26
+GAP = 4
+BACKGROUND, INK, FAINT, MARK = (20, 20, 22), (238, 238, 240), (150, 152, 158), (255, 196, 61)
+Part = tuple[float, float, float]
+"""Of a frame: the column and row of its middle and its height, as shares of the frame's sides."""
+
+
+@dataclass(frozen=True)
+class Shot:
+    """What a picture shows: one frame, a part of it, and what stands below."""
+
+    video: Path
+    seconds: float
+    part: Part
+    label: str
+
+    def draw(self, size: tuple[int, int]) -> Image.Image:
+        """The part, enlarged smoothly, over its label."""
+        frame = read_frame(self.video, self.seconds)
+        picture = (size[0], size[1] - BAR)
+        x, y, half = self.part[0] * frame.width, self.part[1] * frame.height, self.part[2] * frame.height / 2
+        wide = half * picture[0] / picture[1]
+        drawn = Image.new("RGB", size, BACKGROUND)
+        drawn.paste(frame.resize(picture, Image.Resampling.BICUBIC, (x - wide, y - half, x + wide, y + half)))
+        ImageDraw.Draw(drawn).text((8, size[1] - BAR + 3), self.label, INK, ImageFont.load_default(16))
+        return drawn
+
+
+def read_frame(video: Path, seconds: float) -> Image.Image:
+    """The first frame at a time or after it, in seconds from the video's beginning."""
+    with VideoReader(video, seconds, deinterlace="off") as reader:
+        frame = next(iter(reader))
+    pixels = frame.image.permute(1, 2, 0)  # (C,H,W) -> (H,W,C)
+    return Image.fromarray((pixels.float().clamp(0, 1) * 255).round().byte().numpy())
+
+
+def restored(folder: Path, name: str, source: Source, *options: str) -> Path:
+    """The video that ``textovsr upscale`` makes of a source, unless it is there already."""
+    result = folder / f"{name}.mkv"
+    part = ["--deinterlace", source.deinterlace, "--start", f"{source.start}"]
+    part += ["--duration", f"{source.duration}"] if source.duration else []
+    if not result.exists() and cli.main(["upscale", str(source.path), str(result), *part, *options]):
+        raise SystemExit(f"{name} was not made.")
+    return result
+
+
+def side_by_side(*parts: Image.Image) -> Image.Image:
+    """Pictures in a row, GAP apart; together they have to be as wide as a thumbnail."""
+    row = Image.new("RGB", SIZE, BACKGROUND)
+    left = 0
+    for part in parts:
+        row.paste(part, (left, 0))
+        left += part.width + GAP
+    return row
+
+
+def panel(title: str, lines: Sequence[str], width: int) -> Image.Image:
+    """A few lines of text between two pictures, with an arrow to the right one."""
+    drawn = Image.new("RGB", (width, SIZE[1]), BACKGROUND)
+    draw = ImageDraw.Draw(drawn)
+    draw.text((width / 2, 52), title, FAINT, ImageFont.load_default(14), anchor="mm")
+    font = ImageFont.load_default(17)
+    for number, line in enumerate(lines):
+        draw.text((width / 2, 84 + 24 * number), line, INK, font, anchor="mm")
+    y = 84 + 24 * len(lines) + 8
+    draw.line((width / 2 - 30, y, width / 2 + 24, y), MARK, 3)
+    draw.polygon([(width / 2 + 20, y - 7), (width / 2 + 34, y), (width / 2 + 20, y + 7)], MARK)
+    return drawn
+
+
+def guided(before: Shot, after: Shot, title: str, lines: Sequence[str]) -> Image.Image:
+    """A frame, the text that guides, and the frame restored by it."""
+    width = 272
+    picture = (width, SIZE[1])
+    words = panel(title, lines, SIZE[0] - 2 * (width + GAP))
+    return side_by_side(before.draw(picture), words, after.draw(picture))
+
+
+def describe_and_upscale(folder: Path) -> Image.Image:
+    """What the estimator says of a clip, and the clip restored with that."""
+    found = describe_source(BIKES, load_estimator()).overall.text
+    result = restored(folder, "described", BIKES, *CRISP, "--degradation", found)
+    part = (0.5, 0.5, 1.0)
+    before, after = Shot(BIKES.path, 0.4, part, "Original, enlarged"), Shot(result, 0.4, part, "TextOVSR")
+    return guided(before, after, "Degradation Text", found.replace(", ", ",\n").splitlines())
+
+
+def caption_and_upscale(folder: Path) -> Image.Image:
+    """Captions as WebVTT, written by hand, and the clip restored with them."""
+    lines = ("A white dog lies on", "a tiled floor, its chin", "between its paws.")
+    captions = settle_captions(" ".join(lines), PHONE)
+    timing = next(line for line in captions.splitlines() if "-->" in line)
+    moment = Source(PHONE.path, 0.5, 0.2)
+    result = restored(folder, "captioned", moment, *CRISP, "--caption", " ".join(lines))
+    part = (0.46, 0.45, 0.7)
+    before, after = Shot(PHONE.path, 0.55, part, "Original, enlarged"), Shot(result, 0.05, part, "TextOVSR")
+    begin, _, end = (time.removeprefix("00:") for time in timing.split())  # no clip here has an hour
+    return guided(before, after, "captions, one per shot", [f"{begin} --> {end}", *lines])
+
+
+def measured(folder: Path, video: Path, metric: str) -> tuple[QualityReport, Series]:
+    """The report of a video, and its values frame by frame."""
+    table = folder / f"{video.stem}_{metric}.csv"
+    config = ReportConfig((metric,), worst=1, window=0.3)
+    report = make_report(Compared(Source(video)), config, table)
+    rows = [(row.seconds, row.values[metric]) for row in read_rows(table) if metric in row.values]
+    times, values = zip(*rows, strict=True)
+    return report, Series(video.stem, times, values)
+
+
+def plotted(timeline: Timeline) -> Image.Image:
+    """A timeline as our nodes draw it."""
+    pixels = draw_timeline(timeline)[0]  # (H,W,3)
+    return Image.fromarray((pixels * 255).round().byte().numpy())
+
+
+def score_before_and_after(folder: Path) -> Image.Image:
+    """Half a frame as it was, half of it upscaled, and the values of every frame of both."""
+    result = restored(folder, "phone", PHONE)
+    width, metric = 168, "niqe"
+    lines = [
+        Series(name, line.times, line.values)
+        for name, video in (("TextOVSR", result), ("Original", PHONE.path))
+        for _, line in (measured(folder, video, metric),)
+    ]
+    title = f"{MEASURES[metric].title} of every frame, lower is better"
+    plot = plotted(Timeline(tuple(lines), title, size=(SIZE[0] - 2 * (width + GAP), SIZE[1])))
+    left, right = (0.308, 0.45, 0.7), (0.608, 0.45, 0.7)  # two halves of one picture
+    shots = (Shot(PHONE.path, 0.55, left, "Original"), Shot(result, 0.55, right, "TextOVSR"))
+    return side_by_side(*(shot.draw((width, SIZE[1])) for shot in shots), plot)
+
+
+def redo_worst_moment(folder: Path) -> Image.Image:
+    """Where a clip is worst, and that moment restored."""
+    report, line = measured(folder, PHONE.path, "blockiness")
+    (worst,) = report.summary.worst
+    moment = Source(PHONE.path, worst.start, worst.duration)
+    result = restored(folder, "redone", moment, *CRISP)
+    width = 196
+    title = "Blockiness, lower is better"
+    marks = ((worst.start, worst.start + worst.duration),)
+    size = (SIZE[0] - 2 * (width + GAP), SIZE[1])
+    plot = plotted(Timeline((Series("every frame", line.times, line.values),), title, marks=marks, size=size))
+    part = (0.46, 0.45, 0.66)
+    before = Shot(PHONE.path, worst.seconds, part, f"Worst, at {worst.seconds:.2f} s")
+    after = Shot(result, worst.seconds - worst.start, part, "Done again")
+    return side_by_side(plot, *(shot.draw((width, SIZE[1])) for shot in (before, after)))
+
+
+THUMBNAILS: tuple[Callable[[Path], Image.Image], ...] = (
+    describe_and_upscale,
+    caption_and_upscale,
+    score_before_and_after,
+    redo_worst_moment,
+)
+"""Each is named like its workflow."""
+
+
+def main() -> None:
+    """Read the command line and make the thumbnails."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("results", type=Path, help="where restored videos are kept")
+    parser.add_argument("folder", type=Path, help="where the thumbnails go")
+    parser.add_argument("--only", choices=[make.__name__ for make in THUMBNAILS], help="one of them")
+    options = parser.parse_args()
+    options.results.mkdir(parents=True, exist_ok=True)
+    for make in THUMBNAILS:
+        if options.only in (None, make.__name__):
+            make(options.results).save(options.folder / f"{make.__name__}.jpg", quality=88, optimize=True)
+
+
+if __name__ == "__main__":
+    main()
