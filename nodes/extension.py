@@ -17,6 +17,8 @@ NODES: dict[str, str] = {
     "encode_video": "EncodeVideo",
     "estimate_flow": "EstimateFlow",
     "split_windows": "SplitWindows",
+    "motion_guided_sampler": "MotionGuidedSampler",
+    "motion_guidance": "MotionGuidance",
     "rescheduled_noise": "RescheduledNoise",
     "ilt_stitch": "ILTStitch",
     "decode_video": "DecodeVideo",

@@ -12,7 +12,9 @@ from ..motion.clip_motion import ClipMotion
 from .config import GuidanceConfig
 from .guidance import guided, published_step
 
-_LAST = 10_000
+LAST_STEP = 10_000
+"""Later than any step of a sampler."""
+
 _LEAST_VARIANCE = 1e-20
 """As published: the variance whose logarithm stands for that of a step without noise."""
 
@@ -26,7 +28,7 @@ class GuidanceSteps:
     """
 
     first: int = 0
-    end: int = _LAST
+    end: int = LAST_STEP
     every: int = 1
 
     def __post_init__(self) -> None:

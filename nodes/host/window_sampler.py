@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import comfy.model_management
+import comfy.sample
 import comfy.samplers
 import comfy.utils
 import latent_preview
@@ -32,16 +33,6 @@ class SampleConfig:
     seed: int
 
 
-@dataclass(frozen=True)
-class Start:
-    """Where a window starts: its frames, its latents and noise of one shape, the host's mask of what may change."""
-
-    frames: range
-    latents: Tensor
-    noise: Tensor
-    mask: Tensor | None = None
-
-
 class WindowSampler:
     """Samples one window after the other with a model of the host.
 
@@ -61,21 +52,30 @@ class WindowSampler:
         self._previewer = latent_preview.get_previewer(model.load_device, model.model.latent_format)
         self._done = 0
 
-    def sample(self, start: Start, steering: Steering | None) -> Tensor:
-        """Denoise a window; latents of its shape, on the host's device for results.
+    def sample(self, place: range, latent: dict[str, Any], noise: Tensor, steering: Steering | None) -> Tensor:
+        """Denoise a window.
+
+        Args:
+            place: its frames in the whole.
+            latent: LATENT of these frames.
+            noise: of the shape of its samples.
+            steering: what is done between steps, or nothing.
+
+        Returns:
+            Samples of that shape, on the host's device for results.
 
         Raises:
             SettingError: from ``SteeredSampler``.
         """
-        if len(self._sigmas) == 0:  # with nothing to denoise
-            return start.latents
+        if len(self._sigmas) == 0:  # a denoise of 0
+            return latent["samples"]
         sampler = self._sampler if steering is None else SteeredSampler(self._sampler, steering)
-        positive, negative = slice_conditioning(self._prompts, start.frames, self._total)
+        positive, negative = slice_conditioning(self._prompts, place, self._total)
         samples = comfy.samplers.sample(
-            self._model, start.noise, positive, negative, self._config.cfg, self._model.load_device, sampler,
-            self._sigmas, self._model.model_options, latent_image=start.latents, denoise_mask=start.mask,
+            self._model, noise, positive, negative, self._config.cfg, self._model.load_device, sampler, self._sigmas,
+            self._model.model_options, latent_image=latent["samples"], denoise_mask=latent.get("noise_mask"),
             callback=self._show, disable_pbar=not comfy.utils.PROGRESS_BAR_ENABLED,
-            seed=(self._config.seed + start.frames.start) % _SEEDS,
+            seed=(self._config.seed + place.start) % _SEEDS,
         )  # fmt: skip
         return samples.to(comfy.model_management.intermediate_device())
 
@@ -85,6 +85,16 @@ class WindowSampler:
         previewer = self._previewer
         picture = previewer.decode_latent_to_preview_image("JPEG", denoised) if previewer else None
         self._bar.update_absolute(self._done, preview=picture)
+
+
+def fit_latent(model: Any, latent: dict[str, Any]) -> dict[str, Any]:
+    """A LATENT with the channels and dimensions of the model, where an empty one was made for another."""
+    return {**latent, "samples": comfy.sample.fix_empty_latent_channels(model, latent["samples"])}
+
+
+def make_noise(latent: dict[str, Any], seed: int) -> Tensor:
+    """The noise that the host's own samplers would start from."""
+    return comfy.sample.prepare_noise(latent["samples"], seed, latent.get("batch_index"))
 
 
 def _sigmas(model: Any, config: SampleConfig) -> Tensor:
