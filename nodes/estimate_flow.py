@@ -4,7 +4,7 @@ import torch
 from comfy_api.latest import Input, io
 
 from ..core.config import CUT_THRESHOLD
-from ..core.motion.config import MOTION_SIDE, PREVIEW_FRAMES, MotionConfig
+from ..core.motion.config import MOTION_FINER, PREVIEW_FRAMES, MotionConfig
 from ..core.motion.networks import SHIPPED_FLOW, list_flow_nets
 from ..core.motion.preview import preview_flow
 from ..core.motion.source import ImageMotion, StreamedMotion, VideoMotion
@@ -63,12 +63,12 @@ class EstimateFlow(io.ComfyNode):
         cls,
         video: Input.Video | torch.Tensor,
         network: str = SHIPPED_FLOW,
-        side: int = MOTION_SIDE,
+        finer: str = str(MOTION_FINER),
         cut_threshold: float = CUT_THRESHOLD,
         preview_frames: int = PREVIEW_FRAMES,
     ) -> io.NodeOutput:
         """Open the video; look at its first frames."""
-        source = open_motion(video, network, MotionConfig(side=side, cut_threshold=cut_threshold))
+        source = open_motion(video, network, MotionConfig(finer=int(finer), cut_threshold=cut_threshold))
         pictures = preview_flow(source, frame_reporter(cls), preview_frames)
         return io.NodeOutput(source, pictures.movedim(1, -1))  # (N,C,H,W) -> (N,H,W,C)
 
@@ -100,15 +100,13 @@ def _looking() -> list[io.Input]:
             tooltip="What finds the flow. Besides the shipped one: RAFT, large or small, in models/optical_flow or "
             "models/textovsr, from torchvision, from its authors, or inside MGLD-VSR's checkpoint.",
         ),
-        io.Int.Input(
-            "side",
-            default=MOTION_SIDE,
-            min=64,
-            max=1024,
-            step=8,
+        io.Combo.Input(
+            "finer",
+            options=["1", "2", "4", "8"],
+            default=str(MOTION_FINER),
             optional=True,
-            tooltip="Pixels of the longer side at which motion is looked for, at most. Larger finds smaller things; "
-            "time and memory grow with its square.",
+            tooltip="How many times finer than the latents motion is looked for. 2 is good and quick; more finds "
+            "smaller things, and takes four times as long at every step.",
         ),
         io.Float.Input(
             "cut_threshold",

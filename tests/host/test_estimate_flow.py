@@ -63,7 +63,7 @@ def test_raft_from_the_disk_is_listed_and_used(
     folder = server.base / "models" / "optical_flow"
     folder.mkdir(parents=True, exist_ok=True)
     torch.save(RAFT(SMALL).state_dict(), folder / "raft_small_random.pth")
-    prompt = journey(phone_clip.name, preview_frames=2, side=128, network="raft_small_random.pth")
+    prompt = journey(phone_clip.name, preview_frames=2, finer="1", network="raft_small_random.pth")
     assert len(pictures(run_prompt(prompt), server)) == 1
 
 
@@ -88,3 +88,14 @@ def test_the_socket_tells_any_part_of_the_motion(nodes: dict[str, Any]) -> None:
     assert motion.length == 3
     assert float(motion.forward_flow[:, 0, 3:-3, 3:-3].median()) == pytest.approx(-2 / 8, abs=0.05)
     assert not motion.forward_flow.is_inference()
+
+
+def test_the_user_can_stop_it(nodes: dict[str, Any]) -> None:
+    import comfy.model_management
+
+    comfy.model_management.interrupt_current_processing(True)
+    try:
+        with pytest.raises(comfy.model_management.InterruptProcessingException):
+            nodes["OVSR_EstimateFlow"].execute(torch.rand(3, 32, 32, 3))
+    finally:
+        comfy.model_management.interrupt_current_processing(False)

@@ -127,15 +127,21 @@ def test_the_result_may_be_saved_for_a_gradient(spynet: SPyNet) -> None:
 sides = st.integers(1, 2000)
 
 
-@given(grid=st.tuples(sides, sides), picture=st.tuples(sides, sides), side=st.integers(16, 1024))
-def test_the_working_size_is_limited(grid: tuple[int, int], picture: tuple[int, int], side: int) -> None:
-    found = working_size(grid, picture, MotionConfig(side=side))
+@given(
+    grid=st.tuples(sides, sides),
+    picture=st.tuples(sides, sides),
+    side=st.integers(16, 1024),
+    most=st.sampled_from([1, 2, 4, 8]),
+)
+def test_the_working_size_is_limited(grid: tuple[int, int], picture: tuple[int, int], side: int, most: int) -> None:
+    found = working_size(grid, picture, MotionConfig(side=side, finer=most))
     assert max(found) <= side
     assert min(found) >= 1
     if max(grid) <= side:
         assert found[0] % grid[0] == found[1] % grid[1] == 0
         finer = found[0] // grid[0]
         assert finer in (1, 2, 4, 8)
+        assert finer <= most
         assert finer == 1 or max(found) <= max(picture)
 
 

@@ -49,7 +49,7 @@ def same(a: ClipMotion, b: ClipMotion) -> bool:
 
 def speeds(motion: ClipMotion) -> list[float]:
     """How many frames each pair spans."""
-    return [-float(flow[1].mean()) * 8 for flow in motion.forward_flow]
+    return [float(flow[0].mean()) * 100 / motion.size[1] for flow in motion.forward_flow]
 
 
 @given(
@@ -153,6 +153,10 @@ def two_shots() -> Tensor:
     return torch.cat([panning(7, 1, 0, (64, 96), seed=3), 1 - panning(7, -1, 0, (64, 96), seed=9)])
 
 
+def difference_net(reference: Tensor, support: Tensor) -> Tensor:
+    return 3 * (support - reference)[:, :2]
+
+
 def slow_net(reference: Tensor, support: Tensor) -> Tensor:
     return torch.full_like(reference[:, :2], 0.2)
 
@@ -190,15 +194,15 @@ def write(clip: Tensor, path: Path) -> Path:
 def test_a_video_moves_as_its_frames_do(tmp_path: Path) -> None:
     clip = two_shots()
     path = write(clip, tmp_path / "clip.mkv")
-    video = VideoMotion(Source(path), lambda: ready(Numbered()), MotionConfig())
-    images = ImageMotion(clip, lambda: ready(Numbered()), MotionConfig())
+    video = VideoMotion(Source(path), lambda: ready(difference_net), MotionConfig())
+    images = ImageMotion(clip, lambda: ready(difference_net), MotionConfig())
     assert (video.length, video.size) == (images.length, images.size) == (14, (64, 96))
     whole, part = images.between(0, 14, (8, 12)), video.between(5, 9, (8, 12))
-    assert torch.equal(part.forward_occluded, whole.frames(5, 9).forward_occluded)
+    assert (part.forward_occluded != whole.frames(5, 9).forward_occluded).float().mean() < 0.02
     assert bool(part.forward_occluded[1].all())
-    torch.testing.assert_close(part.forward_flow, whole.frames(5, 9).forward_flow, rtol=0, atol=0.1)
+    torch.testing.assert_close(part.forward_flow, whole.frames(5, 9).forward_flow, rtol=0, atol=0.02)
     video.close()
-    trimmed = VideoMotion(Source(path, 0.2, 0.16), lambda: ready(Numbered()), MotionConfig())
+    trimmed = VideoMotion(Source(path, 0.2, 0.16), lambda: ready(difference_net), MotionConfig())
     assert trimmed.length == 4
     assert same(trimmed.between(0, 4, (8, 12)), part)
     trimmed.close()
@@ -211,7 +215,7 @@ def test_what_cannot_be_read_is_refused(tmp_path: Path) -> None:
         ImageMotion(texture(8, 8), lambda: ready(Numbered()), MotionConfig())
 
 
-@pytest.mark.parametrize(("name", "value"), [("side", 8), ("finer", 0), ("cut_threshold", 0.0)])
+@pytest.mark.parametrize(("name", "value"), [("side", 8), ("finer", 0), ("finer", 3), ("cut_threshold", 0.0)])
 def test_settings_have_limits(name: str, value: float) -> None:
     with pytest.raises(SettingError, match="Expected"):
         MotionConfig(**{name: value})  # type: ignore[arg-type]
