@@ -1,5 +1,6 @@
 """Where the latents of a long video are kept: in memory up to a budget, beyond it in a file mapped into memory."""
 
+import errno
 import os
 import tempfile
 from collections.abc import Sequence
@@ -30,11 +31,15 @@ class LatentStore:
     Args:
         folder: where the file may be made.
         budget: bytes of memory.
+
+    Attributes:
         expected: latent frames to come, if that is known, so that a lack of room is found before the work.
+        length: latent frames that have come.
     """
 
-    def __init__(self, folder: Path, budget: int, expected: int | None = None) -> None:
-        self._folder, self._budget, self._expected = folder, budget, expected
+    def __init__(self, folder: Path, budget: int) -> None:
+        self._folder, self._budget = folder, budget
+        self.expected: int | None = None
         self._held: list[Tensor] = []
         self._file: IO[bytes] | None = None
         self._shape: tuple[int, ...] | None = None
@@ -99,7 +104,7 @@ class LatentStore:
         self.close()
 
     def _check_room(self, first: Tensor) -> None:
-        needed = (self._expected or 0) * first[0].nbytes
+        needed = (self.expected or 0) * first[0].nbytes
         if needed > self._budget:
             check_space(self._folder, needed)
 
@@ -155,8 +160,12 @@ def map_file(file: IO[bytes], shape: Sequence[int], dtype: torch.dtype) -> Tenso
 def _reserve(file: IO[bytes], size: int) -> None:
     """Make a file of zeros whose room on the disk is its own: writing to a mapped hole on a full disk would kill us."""
     if hasattr(os, "posix_fallocate"):
-        os.posix_fallocate(file.fileno(), 0, size)
-        return
+        try:
+            os.posix_fallocate(file.fileno(), 0, size)
+            return
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP):  # a file system that does not know it
+                raise
     block = bytes(1 << 20)
     for start in range(0, size, len(block)):
         file.write(block[: size - start])

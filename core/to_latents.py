@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from torch import Tensor
 
-from .codec import Codec, SourceSize, encode_frames, padded_size
+from .codec import Codec, SourceSize, encode_frames, latent_length, padded_size
 from .config import QUEUE
 from .errors import EmptyVideoError, SettingError
 from .from_frames import open_source
@@ -56,6 +56,7 @@ def encode_stream(
     codec, store = tools
     counted = _Counted(frames)
     began = time.monotonic()
+    store.expected = None if total is None else latent_length(total, codec.ratio)
     for latents in encode_frames(counted, codec, check):
         store.append(latents)
         report(Progress(counted.count, total, time.monotonic() - began, counted.newest))

@@ -107,12 +107,16 @@ class Usage(NamedTuple):
 def test_a_disk_that_is_too_small_is_said_before_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shutil.disk_usage", lambda folder: Usage(10**9, 0, 50 * BYTES))
     first = torch.zeros(2, *FRAME)
+
+    def begin(expected: int, budget: int) -> None:
+        with LatentStore(tmp_path, budget * BYTES) as store:
+            store.expected = expected
+            store.append(first)
+
     with pytest.raises(DiskFullError, match="free some space"):
-        LatentStore(tmp_path, 10 * BYTES, expected=60).append(first)
-    with LatentStore(tmp_path, 10 * BYTES, expected=40) as store:
-        store.append(first)
-    with LatentStore(tmp_path, 60 * BYTES, expected=60) as store:
-        store.append(first)  # needs no disk
+        begin(expected=60, budget=10)
+    begin(expected=40, budget=10)
+    begin(expected=60, budget=60)  # needs no disk
     with pytest.raises(DiskFullError, match="free some space"):
         allocate_latents((60, *FRAME), torch.float32, tmp_path, 0)
 

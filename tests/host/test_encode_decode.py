@@ -5,7 +5,7 @@ import itertools
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -123,6 +123,32 @@ def test_a_video_vae_takes_all_frames_and_repeats_the_last(wan: Any, make: Calla
     latents = torch.cat(list(encode_frames(frames, codec, never)))
     padded = torch.cat([frames, frames[-1:], frames[-1:]])
     torch.testing.assert_close(codec.samples(latents), wan.encode(padded.movedim(1, -1)), rtol=0, atol=1e-6)
+
+
+def test_each_kind_of_vae_gets_the_context_it_sees(taesd: Any, wan: Any, make: Callable[..., Any]) -> None:
+    """Stable Video Diffusion's decoder looks both ways from frame to frame, LTX's from latent to latent."""
+    from comfy.ldm.modules.temporal_ae import VideoDecoder
+
+    def fake(dimensions: int, decoder: object, not_video: bool = False) -> SimpleNamespace:
+        return SimpleNamespace(
+            throw_exception_if_invalid=never,
+            latent_dim=dimensions,
+            not_video=not_video,
+            temporal_compression_decode=lambda: 8,
+            first_stage_model=SimpleNamespace(decoder=decoder),
+        )
+
+    def seen(vae: Any) -> tuple[int, int, tuple[int, int]]:
+        codec = make(vae)
+        return codec.ratio, codec.encode_context, codec.decode_context
+
+    assert seen(taesd) == (1, 0, (0, 0))
+    assert seen(wan) == (4, 6, (6, 0))
+    assert seen(fake(2, VideoDecoder.__new__(VideoDecoder))) == (1, 0, (4, 4))
+    assert seen(fake(3, SimpleNamespace(causal=False))) == (8, 6, (6, 4))
+    assert seen(fake(3, SimpleNamespace(), not_video=True)) == (1, 0, (0, 0))
+    with pytest.raises(Exception, match="VAE for pictures"):
+        make(fake(1, None))
 
 
 def test_latents_of_another_vae_are_refused(taesd: Any, wan: Any, make: Callable[..., Any]) -> None:
@@ -319,8 +345,8 @@ def test_cancelling_stops_within_a_chunk_and_leaves_nothing(
     folder = server.base / "temp" / "textovsr"
     folder.mkdir(parents=True, exist_ok=True)
     before = set(folder.iterdir())
-    long = put_input(make_video(tmp_path / f"long{node}.mp4", (64, 48), frames=160))
+    long = put_input(make_video(tmp_path / f"long{node}.mp4", (32, 32), frames=96))
     result = client.run(journey(long, tiny), on_event=cancel)
     assert result.status == "interrupted"
-    assert 0 < done[-1] < 160
+    assert 0 < done[-1] < 96
     assert set(folder.iterdir()) == before
