@@ -20,8 +20,10 @@ class Profile:
 
     def __init__(self, height: float = 0.5) -> None:
         self._height = height
-        self._lines: list[Tensor] = []
-        self._frames, self._stride = 0, 1
+        # One piece of memory: a small tensor kept of every frame would lie between those of frames, and the holes that
+        # these leave would be a little too small for the next ones, a gigabyte in a minute.
+        self._lines = torch.empty(0, 3, 0, dtype=torch.uint8)
+        self._frames, self._rows, self._stride = 0, 0, 1
 
     @property
     def stride(self) -> int:
@@ -31,12 +33,19 @@ class Profile:
     def add(self, image: Tensor) -> None:
         """Take in the next frame, (3,H,W)."""
         if self._frames % self._stride == 0:
-            if len(self._lines) == 2 * ROWS:
-                self._lines = self._lines[::2]
+            if self._rows == 2 * ROWS:
+                self._lines[:ROWS] = self._lines[::2].clone()
+                self._rows = ROWS
                 self._stride *= 2
             if self._frames % self._stride == 0:
-                self._lines.append(self._line(image))
+                self._keep(self._line(image))
         self._frames += 1
+
+    def _keep(self, line: Tensor) -> None:
+        if not self._rows:
+            self._lines = torch.empty(2 * ROWS, *line.shape, dtype=torch.uint8)
+        self._lines[self._rows] = line
+        self._rows += 1
 
     def _line(self, image: Tensor) -> Tensor:
         row = min(int(self._height * image.shape[1]), image.shape[1] - 1)
@@ -47,4 +56,4 @@ class Profile:
 
     def picture(self) -> Tensor:
         """(T,W,3) uint8; time runs down."""
-        return torch.stack(self._lines).permute(0, 2, 1).contiguous()  # (T,3,W) -> (T,W,3)
+        return self._lines[: self._rows].permute(0, 2, 1).contiguous()  # (T,3,W) -> (T,W,3)

@@ -95,6 +95,16 @@ def test_a_profile_is_bounded_and_keeps_real_lines() -> None:
     assert wide.picture().shape == (1, WIDTH, 3)
 
 
+def test_a_profile_is_one_piece_of_memory() -> None:
+    """Small tensors kept between frames split the memory that these leave: see ``Profile``."""
+    profile = Profile()
+    places = set()
+    for _ in range(2 * ROWS + 5):
+        profile.add(torch.zeros(3, 2, 4))
+        places.add(profile._lines.data_ptr())
+    assert len(places) == 1
+
+
 def test_an_axis_is_never_empty_and_makes_no_mountains_of_what_nobody_sees() -> None:
     assert value_range([Stretch(0.0, 3.0, 3.0, 3.0)], SHARPNESS) == pytest.approx((2.9, 3.1))
     assert value_range([Stretch(0.0, 3.0, 3.0, 3.01)], SHARPNESS) == pytest.approx((2.905, 3.105))
