@@ -3,7 +3,7 @@
 import { app } from "../../../scripts/app.js";
 import { addPassing, widgetOf } from "./widgets.js";
 
-const BUTTON = "edit_captions";
+const BUTTON = "Edit these captions"; // its name: not every kind of canvas shows labels
 const FIELD = "captions";
 
 /**
@@ -20,7 +20,6 @@ export function offerCaptions(node, { text }) {
 
 function addButton(node) {
   const button = node.addWidget("button", BUTTON, null, () => edit(node, button.captions));
-  button.label = "Edit these captions";
   button.tooltip = "Copy the captions of the last run into captions; the next run takes what stands there.";
   return addPassing(node, button);
 }

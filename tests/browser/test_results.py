@@ -14,7 +14,7 @@ from textovsr.tests.test_cli_score import FRAMES, write
 from textovsr.tools.comfy_server import ComfyServer
 
 SLOW = 180_000
-BUTTON = "edit_captions"
+BUTTON = "Edit these captions"
 BUILD = """([type, settings]) => {
     app.graph.clear();
     app.canvas.ds.reset();
