@@ -43,10 +43,10 @@ class Codec(Protocol):
         """(n,C,h,w) -> (ratio*(n-1)+1,3,H,W) in [0,1]."""
 
     def encode_length(self, height: int, width: int) -> int:
-        """Latents that may be made together of frames of this size."""
+        """Latents that may be made together of frames of this size; may lower the context, too."""
 
     def decode_length(self, height: int, width: int) -> int:
-        """Latents of this size that may be decoded together."""
+        """Latents of this size that may be decoded together; may lower the context, too."""
 
     def shrink(self) -> bool:
         """Take smaller tiles from now on; False if there are none."""

@@ -13,8 +13,13 @@ from ...core.config import LEAST_VAE_TILE, VAE_CHUNK, VAE_PIXEL_BYTES, VAE_TILE,
 from ...core.errors import SettingError
 
 _MEMORY_SHARE = 0.7
-_CAUSAL_CONTEXT, _CONTEXT = 6, 4
-"""Latents around a chunk that are decoded, or encoded, again: of several frames each, and of one."""
+_CAUSAL_CONTEXT, _CONTEXT = 8, 4
+"""Latents around a chunk that are made again: of VAEs for video, and of decoders that look at neighbouring frames.
+
+What a chunk's beginning leaves in its frames shrinks about four times from two latents to the next two, of Wan's
+architecture without training: 7 % of a frame's deviation after 4 latents, 3, 0.7 and 0.1 % after 6, 8 and 10. A
+cross-fade within the context made it worse.
+"""
 
 
 class HostCodec:
@@ -98,15 +103,19 @@ class HostCodec:
         return samples[0].movedim(1, 0)  # (1,C,T,h,w) -> (T,C,h,w)
 
     def encode_length(self, height: int, width: int) -> int:
-        """Latents that may be made together."""
-        return max(self._plan(self._vae.memory_used_encode, (height, width), 1) - self.encode_context, 1)
+        """Latents that may be made together; where they are few, the context becomes less."""
+        count = self._plan(self._vae.memory_used_encode, (height, width), 1)
+        self.encode_context = min(self.encode_context, count // 2)
+        return count - self.encode_context
 
     def decode_length(self, height: int, width: int) -> int:
-        """Latents that may be decoded together."""
+        """Latents that may be decoded together; where they are few, the context becomes less."""
         up = int(self._vae.spacial_compression_decode())
-        return max(
-            self._plan(self._vae.memory_used_decode, (height * up, width * up), up) - sum(self.decode_context), 1
-        )
+        count = self._plan(self._vae.memory_used_decode, (height * up, width * up), up)
+        before, after = self.decode_context
+        share = min(1.0, count / max(2 * (before + after), 1))
+        self.decode_context = (int(before * share), int(after * share))
+        return count - sum(self.decode_context)
 
     def shrink(self) -> bool:
         """Halve the tiles, or begin to use some."""
@@ -121,7 +130,7 @@ class HostCodec:
         return 0 < self._tile < max(height, width)
 
     def _plan(self, estimate: Callable[[Sequence[int], torch.dtype], float], size: tuple[int, int], up: int) -> int:
-        """Latents together, context included; where not even the fewest fit whole, tiles are taken.
+        """Latents together, context included; tiles are taken if less than the context and as many would fit whole.
 
         Args:
             estimate: the host's own, of bytes.
@@ -129,7 +138,9 @@ class HostCodec:
             up: pixels a unit of what ``estimate`` is given: 1 when it is given frames, more when latents.
         """
         manager, vae = comfy.model_management, self._vae
-        least = 1 + max(self.encode_context, sum(self.decode_context))
+        most = VAE_VIDEO_CHUNK if self.video else VAE_CHUNK
+        most = max(min(VAE_PIXEL_BYTES // (12 * size[0] * size[1] * self.ratio), most), 1)
+        enough = min(2 * max(self.encode_context, sum(self.decode_context)) or 1, most)
 
         def needed(count: int) -> float:
             side = [min(self._tile or length, length) // up for length in size]
@@ -140,12 +151,10 @@ class HostCodec:
             shape = (1, 1, *side) if vae.latent_dim == 2 else (1, 1, 1, *side)
             return float(estimate(shape, vae.vae_dtype)) * (1 if self._tiled(*size) else count)
 
-        manager.load_models_gpu([vae.patcher], memory_required=needed(least), force_full_load=vae.disable_offload)
+        manager.load_models_gpu([vae.patcher], memory_required=needed(enough), force_full_load=vae.disable_offload)
         free = manager.get_free_memory(vae.device) * _MEMORY_SHARE
-        while needed(least) > free and self.shrink():
+        while needed(enough) > free and self.shrink():
             pass
-        most = VAE_VIDEO_CHUNK if self.video else VAE_CHUNK
-        count = max(min(VAE_PIXEL_BYTES // (12 * size[0] * size[1] * self.ratio), most), least)
-        while count > least and needed(count) > free:
-            count -= 1
-        return count
+        while most > 1 and needed(most) > free:
+            most -= 1
+        return most
