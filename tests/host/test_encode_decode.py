@@ -16,7 +16,7 @@ from textovsr.core.codec import decode_latents, encode_frames
 from textovsr.core.video.reader import VideoReader
 from textovsr.tests.helpers.cli import make_video
 from textovsr.tests.helpers.clips import Clip, write_clip
-from textovsr.tests.helpers.diffusion import fill, save_vae, vae
+from textovsr.tests.helpers.diffusion import CONDITIONING, fill, save_checkpoint, save_vae, vae
 from textovsr.tests.helpers.frames import decoded, packets
 from textovsr.tools.comfy_client import ComfyClient, Event, PromptResult, node_progress
 from textovsr.tools.comfy_server import ComfyServer
@@ -310,6 +310,31 @@ def test_latents_that_were_enlarged_are_cropped_alike(busy: str, tiny: str, save
     with VideoReader(saved(prompt)) as reader:
         assert (reader.info.width, reader.info.height) == (100, 76)
         assert sum(1 for _ in reader) == len(TIMES)
+
+
+def test_a_sampler_of_the_host_in_between_passes_on_what_is_known(
+    host: ModuleType,
+    tmp_path: Path,
+    put_input: Callable[[Path], str],
+    server: ComfyServer,
+    saved: Callable[[Prompt], Path],
+) -> None:
+    """With a random checkpoint as a whole: its denoiser, and the VAE in it."""
+    name = save_checkpoint(server.base / "models" / "checkpoints")
+    clip = put_input(make_video(tmp_path / "few.mp4", (34, 30)))
+    prompt = journey(clip, "")
+    prompt["2"] = {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": name}}
+    texts = {"positive": ["7", 0], "negative": ["8", 0]}
+    steps = {"seed": 1, "steps": 2, "cfg": 3.0, "sampler_name": "euler", "scheduler": "normal", "denoise": 0.3}
+    prompt["6"] = {"class_type": "KSampler", "inputs": {"model": ["2", 0], "latent_image": ["3", 0], **texts, **steps}}
+    for node, seed in (("7", 1), ("8", 2)):
+        prompt[node] = {"class_type": CONDITIONING, "inputs": {"seed": seed, "width": 768}}
+    prompt["3"]["inputs"]["vae"] = prompt["4"]["inputs"]["vae"] = ["2", 2]
+    prompt["4"]["inputs"]["samples"] = ["6", 0]
+    path = saved(prompt)
+    assert packets(path, "audio") == packets(server.base / "input" / clip, "audio")
+    with VideoReader(path) as reader:
+        assert (reader.info.width, reader.info.height, len(list(reader))) == (34, 30, 5)
 
 
 def test_a_source_with_another_number_of_frames_is_refused(
