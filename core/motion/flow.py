@@ -1,5 +1,6 @@
 """Optical flow of a clip, both ways, on the grid of its latents."""
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -106,13 +107,11 @@ def find_clip_motion(
         ShapeError: there is no frame, or these are not RGB.
     """
     if len(images) < 1 or images[0].ndim != 3 or images[0].shape[0] != 3:
-        raise ShapeError(
-            f"Expected frames (3,H,W), one or more, got {len(images)}: {[tuple(x.shape) for x in images[:1]]}."
-        )
+        raise ShapeError(f"Expected frames (3,H,W), one or more, got {[tuple(x.shape) for x in images]}.")
     with torch.inference_mode(False), torch.no_grad():
         size = working_size(grid, (images[0].shape[-2], images[0].shape[-1]), config)
-        first, second = range(len(images) - 1), range(1, len(images))
-        pairs = [*zip(first, second, strict=True), *zip(second, first, strict=True)]
+        neighbours = list(itertools.pairwise(range(len(images))))
+        pairs = neighbours + [(after, before) for before, after in neighbours]
         chunk = max(FLOW_PIXELS // (size[0] * size[1]), 1)
         found = [torch.zeros(0, 2, *grid)]
         for start in range(0, len(pairs), chunk):
