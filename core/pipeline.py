@@ -33,7 +33,6 @@ from .tiles import Check
 from .video.cuts import CONTEXT, mark_cuts
 from .video.encoders import check_output, check_stream, library_version, spec_like
 from .video.mux import MuxReport, mux
-from .video.probe import VideoInfo
 from .video.reader import VideoReader
 from .video.sequence import check_sequence, write_sequence
 from .windows import WindowPlan
@@ -142,7 +141,7 @@ class _Run:
     def __post_init__(self) -> None:
         info = self.reader.info
         self.size = output_size(info.width, info.height, self.job.result)
-        self.total = _estimate_frames(info, self.source)
+        self.total = info.frames_in(self.source.start, self.source.duration)
         self.resumed = self.journal.frames
         self._stat = self.source.path.stat()
         if self.resumed:
@@ -253,13 +252,3 @@ def restore_frames(
     for item in restoration.run(chain([first], stream)):
         if isinstance(item, Result):
             yield finish_frame(item, job.result, size).clamp(0, 1)
-
-
-def _estimate_frames(info: VideoInfo, source: Source) -> int | None:
-    if source.start == 0 and source.duration is None:
-        return info.frames
-    if info.duration is None:
-        return None
-    left = max(float(info.duration) - source.start, 0.0)
-    seconds = left if source.duration is None else min(left, source.duration)
-    return max(round(seconds * float(info.frame_rate)), 1)

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from fractions import Fraction
 
 from torch import Tensor
 
@@ -15,7 +14,6 @@ from .job import Progress, Report, Source
 from .latents import LatentStore
 from .stages import working_ahead
 from .tiles import Check
-from .video.probe import VideoInfo
 
 
 def encode_video(
@@ -41,7 +39,9 @@ def encode_video(
     with open_source(source) as reader:
         images = (frame.image for frame in reader)
         with working_ahead(images, QUEUE, "textovsr-decode") as frames:
-            return encode_stream(frames, frames_of(reader.info, source), (codec, store), report, check)
+            return encode_stream(
+                frames, reader.info.frames_in(source.start, source.duration), (codec, store), report, check
+            )
 
 
 def encode_stream(
@@ -64,17 +64,6 @@ def encode_stream(
         raise EmptyVideoError("Expected at least one frame, got none; choose another video.")
     height, width = counted.size
     return store.finish(), SourceSize(height, width, counted.count, *padded_size(height, width, codec.factor()))
-
-
-def frames_of(info: VideoInfo, source: Source) -> int | None:
-    """How many frames the chosen part of a video has, an estimate; None if the file does not say."""
-    if source.start == 0 and source.duration is None:
-        return info.frames
-    if info.duration is None:
-        return None
-    left = max(info.duration - Fraction(source.start), Fraction(0))
-    seconds = left if source.duration is None else min(left, Fraction(source.duration))
-    return max(round(seconds * info.frame_rate), 1)
 
 
 @dataclass

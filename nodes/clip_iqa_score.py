@@ -1,6 +1,5 @@
 """How good a video looks to CLIP, frame by frame."""
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,6 @@ from comfy_api.latest import Input, io
 from ..core.config import CLIP_FRAMES, CUT_THRESHOLD
 from ..core.download import download
 from ..core.errors import WeightsNotFoundError
-from ..core.job import Progress
 from ..core.quality.clip_files import AUTOMATIC, PUBLISHED_CLIPS, find_clip, list_clips
 from ..core.quality.clip_iqa import PUBLISHED_PAIRS, pair_name, parse_pairs
 from ..core.quality.clip_scores import FrameScores, ScoreConfig, score_pictures, score_source
@@ -18,7 +16,7 @@ from ..core.quality.plot_ticks import clock
 from ..core.quality.plots import draw_timeline
 from .host.folders import clip_folders
 from .host.models import loaded_clip_iqa
-from .host.progress import check_cancelled, download_reporter, progress_reporter, show_text
+from .host.progress import download_reporter, frame_reporter, show_text
 from .video_file import VideoFile, as_source
 
 
@@ -68,11 +66,11 @@ class CLIPIQAScore(io.ComfyNode):
         if isinstance(video, torch.Tensor):
             pictures = video[..., :3].movedim(-1, 1)  # (B,H,W,C) -> (B,C,H,W)
             network = loaded_clip_iqa(weights, pairs, (video.shape[2], video.shape[1]))
-            found = score_pictures(pictures, network, config, _reporter(cls))
+            found = score_pictures(pictures, network, config, frame_reporter(cls))
         else:
             source = as_source(video)
             network = loaded_clip_iqa(weights, pairs, VideoFile(source).get_dimensions())
-            found = score_source(source, network, config, _reporter(cls))
+            found = score_source(source, network, config, frame_reporter(cls))
         show_text(cls, _summary(found))
         text = found.json if settings.get("format") == "json" else found.csv
         return io.NodeOutput(found.mean, text, draw_timeline(found.timeline()))
@@ -87,16 +85,6 @@ def _weights(node: type[io.ComfyNode], name: str, agreed: bool) -> Path:
             raise
     published = PUBLISHED_CLIPS[0]
     return download(published, clip_folders()[0] / published.file, download_reporter(node, published.file))
-
-
-def _reporter(node: type[io.ComfyNode]) -> Any:
-    show, began = progress_reporter(node), time.monotonic()
-
-    def report(done: int, total: int | None, newest: torch.Tensor) -> None:
-        check_cancelled()
-        show(Progress(done, total, time.monotonic() - began, newest))
-
-    return report
 
 
 def _summary(found: FrameScores) -> str:

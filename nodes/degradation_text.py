@@ -1,14 +1,11 @@
 """What is wrong with a video, in words that the upscaler takes."""
 
-import time
-
 from comfy_api.latest import Input, io
 
 from ..core.config import CUT_THRESHOLD, FRAMES_PER_SHOT
 from ..core.degrade.describe import DescribeConfig, describe_source
 from ..core.degrade.estimator import load_estimator
-from ..core.job import Progress
-from .host.progress import check_cancelled, progress_reporter
+from .host.progress import frame_reporter
 from .video_file import as_source
 
 
@@ -58,12 +55,6 @@ class DegradationText(io.ComfyNode):
         cls, video: Input.Video, frames_per_shot: int = FRAMES_PER_SHOT, cut_threshold: float = CUT_THRESHOLD
     ) -> io.NodeOutput:
         """Read the video once."""
-        show, began = progress_reporter(cls), time.monotonic()
-
-        def report(done: int, total: int | None, newest: Input.Image) -> None:
-            check_cancelled()
-            show(Progress(done, total, time.monotonic() - began, newest))
-
         config = DescribeConfig(frames_per_shot, cut_threshold)
-        found = describe_source(as_source(video), load_estimator(), config, report)
+        found = describe_source(as_source(video), load_estimator(), config, frame_reporter(cls))
         return io.NodeOutput(found.webvtt, found.overall.text, found.table)

@@ -1,13 +1,11 @@
 """How good a video is, by itself or against the true one."""
 
-import time
 from typing import Any
 
 import torch
 from comfy_api.latest import Input, io, ui
 from torch import Tensor
 
-from ..core.job import Progress
 from ..core.quality.clip_files import AUTOMATIC as ANY_CLIP
 from ..core.quality.clip_files import find_clip
 from ..core.quality.clip_iqa import PUBLISHED_PAIRS, ClipIqa
@@ -19,7 +17,7 @@ from ..core.quality.report_pictures import draw_profile, draw_timelines, read_th
 from ..core.quality.report_text import write_report, write_worst
 from .host.folders import clip_folders, output_path
 from .host.models import compute_device, loaded_clip_iqa
-from .host.progress import check_cancelled, progress_reporter
+from .host.progress import frame_reporter
 from .video_file import as_source
 
 ALL = "all of our own"
@@ -81,7 +79,7 @@ class QualityReport(io.ComfyNode):
         videos = Compared(as_source(video), None if reference is None else as_source(reference))
         page, subfolder = output_path(filename_prefix, video.get_dimensions(), ".html")
         rows = page.with_suffix(".csv")
-        found = make_report(videos, _config(settings), rows, _reporter(cls), _clip)
+        found = make_report(videos, _config(settings), rows, frame_reporter(cls), _clip)
         save_page(found, page)
         files = [ui.SavedResult(path.name, subfolder, io.FolderType.output) for path in (page, rows)]
         worst = found.summary.worst[0] if found.summary.worst else None
@@ -112,16 +110,6 @@ def _config(settings: dict[str, Any]) -> ReportConfig:
 
 def _clip(size: tuple[int, int]) -> ClipIqa:
     return loaded_clip_iqa(find_clip(ANY_CLIP, clip_folders()), PUBLISHED_PAIRS, size)
-
-
-def _reporter(node: type[io.ComfyNode]) -> Any:
-    show, began = progress_reporter(node), time.monotonic()
-
-    def report(done: int, total: int | None, newest: Tensor) -> None:
-        check_cancelled()
-        show(Progress(done, total, time.monotonic() - began, newest))
-
-    return report
 
 
 def _image(pixels: Tensor) -> Tensor:

@@ -60,9 +60,7 @@ class VideoFile(Input.Video):
         """Frames of the chosen part; an estimate where neither its maker nor the file says."""
         if self._frames is not None:
             return self._frames
-        if self.source.start == 0 and self.source.duration is None and self.info.frames:
-            return self.info.frames
-        return max(round(self.get_duration() * self.info.frame_rate), 1)
+        return self.info.frames_in(self.source.start, self.source.duration) or 1
 
     def get_container_format(self) -> str:
         """FFmpeg's name of the container."""

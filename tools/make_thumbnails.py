@@ -1,4 +1,4 @@
-"""Make the thumbnails of the example workflows about words and numbers: ``make_thumbnails.py RESULTS workflows/``.
+"""Make the thumbnails of most example workflows: ``make_thumbnails.py RESULTS workflows/``.
 
 Real clips, the shipped weights, texts and values that were really found; ``RESULTS`` keeps the restored videos, so that
 only missing ones are made. About ten minutes on a processor.
@@ -21,9 +21,11 @@ from textovsr.core.quality.report import Compared, QualityReport, ReportConfig, 
 from textovsr.core.quality.rows import read_rows
 from textovsr.core.text.caption import settle_captions
 from textovsr.core.video.reader import VideoReader
+from textovsr.tools.diffusion_thumbnails import flow_picture, windows_picture
 
 ROOT = Path(__file__).resolve().parents[1]
 BIKES = Source(ROOT / "tests" / "data" / "validate" / "bikes_lr_degraded.mkv", deinterlace="off")
+WALKERS = ROOT / "tests" / "data" / "validate" / "vtest_lr_degraded.mkv"
 PHONE = Source(ROOT / "clips" / "phone.mp4", deinterlace="off")
 CRISP = ("--weights", "textovsr-base", "--fidelity", "0.3")
 SIZE = (800, 247)
@@ -176,11 +178,40 @@ def redo_worst_moment(folder: Path) -> Image.Image:
     return side_by_side(plot, *(shot.draw((width, SIZE[1])) for shot in (before, after)))
 
 
+def sampled(title: str) -> Image.Image:
+    """A frame, the windows that are sampled, and the motion that they follow."""
+    width, second = 250, 0.4
+    shot = Shot(WALKERS, second, (0.5, 0.5, 0.88), "Video")
+    windows = windows_picture(title, (SIZE[0] - 2 * (width + GAP), SIZE[1]), (BACKGROUND, INK))
+    flow = Image.new("RGB", (width, SIZE[1]), BACKGROUND)
+    flow.paste(flow_picture(WALKERS, second, (width, SIZE[1] - BAR)))
+    ImageDraw.Draw(flow).text((8, SIZE[1] - BAR + 3), "Its motion", INK, ImageFont.load_default(16))
+    return side_by_side(shot.draw((width, SIZE[1])), windows, flow)
+
+
+def upscale_with_x4_upscaler(folder: Path) -> Image.Image:
+    """No result: the model does not ship."""
+    return sampled("Stable Diffusion x4 upscaler")
+
+
+def refine_with_tile_controlnet(folder: Path) -> Image.Image:
+    """No result: the model does not ship."""
+    return sampled("TextOVSR, then SD1.5 with tile")
+
+
+def sample_in_windows_by_hand(folder: Path) -> Image.Image:
+    """No result: the model does not ship."""
+    return sampled("Any model, node by node")
+
+
 THUMBNAILS: tuple[Callable[[Path], Image.Image], ...] = (
     describe_and_upscale,
     caption_and_upscale,
     score_before_and_after,
     redo_worst_moment,
+    upscale_with_x4_upscaler,
+    refine_with_tile_controlnet,
+    sample_in_windows_by_hand,
 )
 """Each is named like its workflow."""
 

@@ -5,7 +5,6 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from fractions import Fraction
 from pathlib import Path
 
 import torch
@@ -18,7 +17,6 @@ from ..job import Progress, Report, Source
 from ..stages import working_ahead
 from ..video.encoders import check_output, check_stream, spec_like
 from ..video.mux import MuxReport, mux
-from ..video.probe import VideoInfo
 from ..video.reader import Frame, VideoReader
 from ..video.writer import VideoWriter
 from .config import DegradeConfig
@@ -104,7 +102,7 @@ def degrade_video(
         )
         degradation = Degradation.sample(job.config, (reader.info.height, reader.info.width))
         run = _Run(reader, degradation, job, report, check)
-        frames, notes = run.write(partial, began, _expected(reader.info, source))
+        frames, notes = run.write(partial, began, reader.info.frames_in(source.start, source.duration))
         tags = {PARAMETERS_TAG: degradation.to_json(indent=None)}
         streams = mux([partial], source.path, output, start=source.start, duration=source.duration, metadata=tags)
         seconds = time.monotonic() - began
@@ -147,13 +145,3 @@ class _Run:
             self.check()
             self.times.append((frame.pts, frame.duration))
             yield frame.image.to(self.job.device)
-
-
-def _expected(info: VideoInfo, source: Source) -> int | None:
-    if source.start == 0 and source.duration is None:
-        return info.frames
-    if info.duration is None:
-        return None
-    left = max(info.duration - Fraction(source.start), Fraction(0))
-    seconds = left if source.duration is None else min(left, Fraction(source.duration))
-    return max(round(seconds * info.frame_rate), 1)

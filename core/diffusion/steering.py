@@ -11,12 +11,10 @@ from ..errors import SettingError
 from ..motion.clip_motion import ClipMotion
 from .config import GuidanceConfig
 from .guidance import guided, published_step
+from .schedules import posterior_log_variance
 
 LAST_STEP = 10_000
 """Later than any step of a sampler."""
-
-_LEAST_VARIANCE = 1e-20
-"""As published: the variance whose logarithm stands for that of a step without noise."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +76,7 @@ class MotionSteering:
         if not self.after_steps or step not in self._steps:
             return latents
         size = math.sqrt(1.0 + sigmas[1] ** 2)
-        variance = _log_variance(*sigmas)
+        variance = posterior_log_variance(*sigmas)
         unit = self._by_clip(latents / size, lambda clip, motion: published_step(clip, motion, variance, self._config))
         return unit * size
 
@@ -90,10 +88,3 @@ class MotionSteering:
             return improve(latents[:, :, 0], motion)[:, :, None]
         # (B,C,T,h,w) -> B times (T,C,h,w)
         return torch.stack([improve(clip.movedim(1, 0), motion).movedim(0, 1) for clip in latents])
-
-
-def _log_variance(before: float, after: float) -> float:
-    """Logarithm of the variance of the DDPM posterior between two noise levels (Ho et al., 2020, eq. 7)."""
-    kept_before, kept_after = 1 / (1 + before**2), 1 / (1 + after**2)
-    variance = (1 - kept_after) / (1 - kept_before) * (1 - kept_before / kept_after)
-    return math.log(max(variance, _LEAST_VARIANCE))

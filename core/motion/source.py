@@ -203,11 +203,7 @@ class VideoMotion(StreamedMotion):
     @property
     def length(self) -> int:
         """See ``MotionSource``."""
-        if self._info.frames and self.source.start == 0 and self.source.duration is None:
-            return self._info.frames
-        left = max(float(self._info.duration or 0) - self.source.start, 0.0)
-        seconds = left if self.source.duration is None else min(left, self.source.duration)
-        return max(round(seconds * self._info.frame_rate), 1)
+        return self._info.frames_in(self.source.start, self.source.duration) or 1
 
     @property
     def size(self) -> Size:

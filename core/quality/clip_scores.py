@@ -16,7 +16,6 @@ from ..device import free_memory, is_out_of_memory
 from ..errors import EmptyVideoError, OutOfMemoryError, SettingError
 from ..job import Source
 from ..video.cuts import mark_cuts
-from ..video.probe import VideoInfo
 from ..video.reader import VideoReader
 from .clip_iqa import ClipIqa, Pair, pair_name
 from .plot_parts import Series, Timeline
@@ -142,7 +141,7 @@ def score_source(
     with VideoReader(
         source.path, source.start, source.duration, deinterlace=source.deinterlace, strict=source.strict
     ) as reader:
-        info, total = reader.info, _expected(reader.info, source)
+        info, total = reader.info, reader.info.frames_in(source.start, source.duration)
         scorer = _Scorer(network, config, total)
         for index, (frame, cut) in enumerate(mark_cuts(reader, lambda frame: frame.image, config.cut_threshold)):
             seconds = float(frame.pts * info.time_base - info.start_time)
@@ -237,16 +236,6 @@ def score_batch(network: ClipIqa, images: list[Tensor]) -> list[list[float]]:
     free_memory()
     half = len(images) // 2
     return score_batch(network, images[:half]) + score_batch(network, images[half:])
-
-
-def _expected(info: VideoInfo, source: Source) -> int | None:
-    """Frames that are likely to come; None if nobody knows."""
-    if source.start == 0 and source.duration is None and info.frames:
-        return info.frames
-    if info.duration is None:
-        return None
-    left = max(float(info.duration) - source.start, 0.0)
-    return max(round(min(left, source.duration or left) * info.frame_rate), 1)
 
 
 def _rounded(values: Iterable[float]) -> list[float]:

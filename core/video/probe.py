@@ -109,6 +109,20 @@ class VideoInfo:
         """``start_time`` in ticks of ``time_base``."""
         return int(self.start_time / self.time_base)
 
+    def frames_in(self, start: float = 0.0, duration: float | None = None) -> int | None:
+        """Estimate how many frames a part has; None if the file does not tell.
+
+        Args:
+            start: in seconds.
+            duration: in seconds; None is to the end.
+        """
+        if start == 0 and duration is None and self.frames:
+            return self.frames
+        if self.duration is None:
+            return None
+        left = max(float(self.duration) - start, 0.0)
+        return max(round((left if duration is None else min(left, duration)) * self.frame_rate), 1)
+
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for JSON; fractions become strings such as ``30000/1001``."""
         values: dict[str, Any] = _plain(asdict(self))

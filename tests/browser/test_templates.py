@@ -21,6 +21,7 @@ def test_a_workflow_has_a_thumbnail(name: str) -> None:
 
 def test_the_templates_are_shown_and_open(canvas: Page) -> None:
     """The host serves the first folder of a pack that has one of five names, ``examples`` before ``workflows``."""
+    canvas.set_viewport_size({"width": 1600, "height": 2400})  # what is not in view is not loaded
     canvas.get_by_text("Templates", exact=True).first.click()
     loaded = "(names) => names.every((name) => document.querySelector(`img[alt='${name}']`)?.naturalWidth === 800)"
     canvas.wait_for_function(loaded, arg=WORKFLOWS, timeout=SLOW)

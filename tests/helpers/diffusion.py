@@ -90,29 +90,41 @@ def unet(kind: Kind = "sd15", seed: int = 0) -> nn.Module:
     """
     from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
 
-    shape = _SHAPES[kind]
-    network = UNetModel(
-        image_size=32,
-        in_channels=shape.channels,
-        out_channels=4,
-        model_channels=shape.width,
-        num_res_blocks=[1] * shape.levels,
-        channel_mult=[1] * shape.levels,
-        num_classes=1000 if kind == "sdx4" else None,
-        num_heads=8,
-        use_spatial_transformer=True,
-        transformer_depth=[1] + [0] * (shape.levels - 1),
-        transformer_depth_output=[0] * 2 * shape.levels,
-        transformer_depth_middle=-2,
-        context_dim=shape.context,
-        disable_self_attentions=[True, True, True, False] if kind == "sdx4" else None,
-        legacy=False,
-        use_linear_in_transformer=shape.linear,
-    )
+    network = UNetModel(out_channels=4, transformer_depth_output=[0] * 2 * _SHAPES[kind].levels, **_settings(kind))
     fill(network, seed)
     if kind != "sdx4":
         _let_input_through(network)
     return network
+
+
+def save_controlnet(folder: Path, name: str = "tiny_controlnet.safetensors", seed: int = 1) -> str:
+    """Save a random ControlNet for the sd15 of ``save_checkpoint`` in ComfyUI's ``models/controlnet``; its name."""
+    from comfy.cldm.cldm import ControlNet
+
+    folder.mkdir(parents=True, exist_ok=True)
+    network = fill(ControlNet(hint_channels=3, **_settings("sd15")), seed)
+    save_file({key: value.contiguous() for key, value in network.state_dict().items()}, folder / name)
+    return name
+
+
+def _settings(kind: Kind) -> dict[str, Any]:
+    shape = _SHAPES[kind]
+    return {
+        "image_size": 32,
+        "in_channels": shape.channels,
+        "model_channels": shape.width,
+        "num_res_blocks": [1] * shape.levels,
+        "channel_mult": [1] * shape.levels,
+        "num_classes": 1000 if kind == "sdx4" else None,
+        "num_heads": 8,
+        "use_spatial_transformer": True,
+        "transformer_depth": [1] + [0] * (shape.levels - 1),
+        "transformer_depth_middle": -2,
+        "context_dim": shape.context,
+        "disable_self_attentions": [True, True, True, False] if kind == "sdx4" else None,
+        "legacy": False,
+        "use_linear_in_transformer": shape.linear,
+    }
 
 
 def _let_input_through(network: Any) -> None:

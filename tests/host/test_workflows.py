@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import av
@@ -11,11 +12,18 @@ import pytest
 from safetensors.torch import save_file
 
 from textovsr.tests.helpers.clip import small_clip as small_weights
+from textovsr.tests.helpers.diffusion import CONDITIONING, Kind, save_checkpoint, save_controlnet
 from textovsr.tools.comfy_client import ComfyClient, PromptResult
 from textovsr.tools.comfy_server import ComfyServer
 
 VIDEOS = (".mp4", ".mkv", ".mov", ".webm")
 FILES = sorted((Path(__file__).resolve().parents[2] / "workflows" / "api").glob("*.json"))
+
+CHECKPOINTS: dict[str, tuple[Kind, int]] = {
+    "v1-5-pruned-emaonly-fp16.safetensors": ("sd15", 768),
+    "x4-upscaler-ema.safetensors": ("sdx4", 1024),
+}
+"""Which family each one is, and the width of its text."""
 
 
 def load(file: Path) -> dict[str, Any]:
@@ -23,15 +31,25 @@ def load(file: Path) -> dict[str, Any]:
     return dict(json.loads(file.read_text("utf-8")))
 
 
-@pytest.fixture
-def small_clip(tmp_path: Path) -> Path:
-    """Five frames of 96x64 with a moving edge."""
-    path = tmp_path / "small.mp4"
+def make_small(prompt: dict[str, Any]) -> bool:
+    """Texts of a node of the tests instead of CLIP's, which is too large; two steps. Whether there is a checkpoint."""
+    names = [node["inputs"].get("ckpt_name") for node in prompt.values()]
+    width = next((CHECKPOINTS[name][1] for name in names if name), 0)
+    for node in prompt.values():
+        if node["class_type"] == "CLIPTextEncode":
+            node.update(class_type=CONDITIONING, inputs={"seed": len(node["inputs"]["text"]), "width": width})
+        if "steps" in node["inputs"]:
+            node["inputs"]["steps"] = 2
+    return width > 0
+
+
+def write_clip(path: Path, width: int, height: int) -> Path:
+    """Five frames with a moving edge."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=25)
-        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         for index in range(5):
-            picture = np.zeros((64, 96, 3), np.uint8)
+            picture = np.zeros((height, width, 3), np.uint8)
             picture[:, 4 + index :] = 200
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         container.mux(stream.encode(None))
@@ -39,11 +57,15 @@ def small_clip(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _weights(server: ComfyServer) -> None:
+def _weights(server: ComfyServer, host: ModuleType) -> None:
     """What some workflows need and the pack does not ship, as small as it can be."""
     folder = server.base / "models" / "clip_iqa"
     folder.mkdir(parents=True, exist_ok=True)
     save_file(small_weights(), folder / "tiny.safetensors")
+    checkpoints = server.base / "models" / "checkpoints"
+    for checkpoint, (kind, _) in CHECKPOINTS.items():
+        save_checkpoint(checkpoints, kind, checkpoint)
+    save_controlnet(server.base / "models" / "controlnet", "control_v11f1e_sd15_tile_fp16.safetensors")
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
@@ -61,12 +83,14 @@ def test_it_runs(
     run_prompt: Callable[..., PromptResult],
     put_input: Callable[[Path], str],
     server: ComfyServer,
-    small_clip: Path,
+    tmp_path: Path,
 ) -> None:
     prompt = load(file)
+    diffusion = make_small(prompt)
+    clip = write_clip(tmp_path / "small.mp4", *((32, 16) if diffusion else (96, 64)))
     for node in prompt.values():
         if node["class_type"] == "OVSR_LoadVideo":
-            node["inputs"]["file"] = put_input(small_clip)
+            node["inputs"]["file"] = put_input(clip)
     files = (file for file in run_prompt(prompt).files() if file["type"] == "output")
     (written,) = (file for file in files if Path(file["filename"]).suffix in VIDEOS)
     with av.open(str(server.base / "output" / written["subfolder"] / written["filename"])) as result:

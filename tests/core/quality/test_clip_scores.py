@@ -17,7 +17,6 @@ from torch import Tensor
 from textovsr.core.config import CLIP_BATCH
 from textovsr.core.errors import EmptyVideoError, OutOfMemoryError, SettingError, ShapeError
 from textovsr.core.job import Source
-from textovsr.core.quality import clip_scores
 from textovsr.core.quality.clip_iqa import PUBLISHED_PAIRS, ClipIqa, Pair
 from textovsr.core.quality.clip_scores import FrameScores, ScoreConfig, score_pictures, score_source
 from textovsr.core.quality.plots import draw_timeline
@@ -214,7 +213,7 @@ def test_what_cannot_be_scored_is_refused(tmp_path: Path, network: ClipIqa) -> N
 
 def test_the_length_of_a_part_is_foreseen(video: Path) -> None:
     with VideoReader(video) as reader:
-        assert clip_scores._expected(reader.info, Source(video)) == LENGTH
-        whole = clip_scores._expected(reader.info, Source(video, start=0.4))
+        assert reader.info.frames_in() == LENGTH
+        whole = reader.info.frames_in(0.4)
         assert whole is not None
-        assert clip_scores._expected(reader.info, Source(video, start=0.4, duration=0.1)) in range(1, whole)
+        assert reader.info.frames_in(0.4, 0.1) in range(1, whole)

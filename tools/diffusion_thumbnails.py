@@ -1,0 +1,64 @@
+"""What the thumbnails of the workflows show that sample with a model of the user's own.
+
+Such models do not ship, so no result of one is shown: the clip and its motion are real, the windows are drawn.
+"""
+
+from pathlib import Path
+
+from PIL import Image, ImageDraw, ImageFont
+
+from textovsr.core.device import pick_device
+from textovsr.core.job import Source
+from textovsr.core.motion.config import MotionConfig
+from textovsr.core.motion.flow import Flow
+from textovsr.core.motion.networks import load_spynet
+from textovsr.core.motion.preview import preview_flow
+from textovsr.core.motion.source import VideoMotion
+from textovsr.core.overlaps import blend_weights, overlapping_windows
+
+_FRAMES, _LENGTH, _OVERLAP = 20, 8, 4
+_ROW = 26
+_GREEN = (110, 190, 140)
+
+Color = tuple[int, int, int]
+
+
+def flow_picture(clip: Path, seconds: float, size: tuple[int, int]) -> Image.Image:
+    """How a clip moves at a time, as Estimate Flow shows it, cut from the middle to a size."""
+    flow = Flow(load_spynet(), pick_device("cpu"))
+    motion = VideoMotion(Source(clip, start=seconds, deinterlace="off"), lambda: flow, MotionConfig(finer=8))
+    pixels = preview_flow(motion, lambda done, total, newest: None, 2)[0]
+    picture = Image.fromarray((pixels.permute(1, 2, 0) * 255).round().byte().numpy())
+    scale = max(size[0] / picture.width, size[1] / picture.height)
+    wide, high = size[0] / scale, size[1] / scale
+    left, top = (picture.width - wide) / 2, (picture.height - high) / 2
+    return picture.resize(size, Image.Resampling.BICUBIC, (left, top, left + wide, top + high))
+
+
+def windows_picture(title: str, size: tuple[int, int], colors: tuple[Color, Color]) -> Image.Image:
+    """Overlapping windows over time, each as strong as it counts in the result.
+
+    Args:
+        title: above them.
+        size: of the picture.
+        colors: background and ink.
+    """
+    drawn = Image.new("RGB", size, colors[0])
+    draw = ImageDraw.Draw(drawn)
+    draw.text((size[0] / 2, 30), title, colors[1], ImageFont.load_default(17), anchor="mm")
+    places = overlapping_windows(_FRAMES, _LENGTH, _OVERLAP)
+    weights = blend_weights(_OVERLAP, "code")
+    step = (size[0] - 24) / _FRAMES
+    for row, place in enumerate(places):
+        for frame in place:
+            share = 1.0
+            if row > 0 and frame < places[row - 1].stop:
+                share = 1 - weights[frame - place.start]
+            elif row + 1 < len(places) and frame >= places[row + 1].start:
+                share = weights[frame - places[row + 1].start]
+            color = tuple(round(a + (b - a) * share) for a, b in zip(colors[0], _GREEN, strict=True))
+            x, y = 12 + frame * step, 62 + row * (_ROW + 8)
+            draw.rectangle((x, y, x + step - 2, y + _ROW), color)
+    legend = f"windows of {_LENGTH} frames, stitched over {_OVERLAP}"
+    draw.text((size[0] / 2, size[1] - 28), legend, colors[1], ImageFont.load_default(14), anchor="mm")
+    return drawn
