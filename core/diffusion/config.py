@@ -21,6 +21,9 @@ DETAIL_DEVIATION = 0.1
 DETAIL_GAIN = 1.5
 """Most by which the detail that agrees is raised for the detail that was removed."""
 
+DETAIL_POWER = 1.5
+"""Power of the detail's loss that it is raised by, see ``guidance.guided``; chosen by benchmarks/consistency.py."""
+
 WINDOW, OVERLAP = 16, 4
 """Frames that are sampled together, and frames that neighbouring windows share."""
 

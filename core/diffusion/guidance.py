@@ -15,7 +15,7 @@ from torch import Tensor
 from ...models.warp import warp
 from ..errors import SettingError, ShapeError
 from ..motion.clip_motion import ClipMotion
-from .config import CHUNK, DETAIL_DEVIATION, DETAIL_GAIN, GuidanceConfig, GuidanceForm
+from .config import CHUNK, DETAIL_DEVIATION, DETAIL_GAIN, DETAIL_POWER, GuidanceConfig, GuidanceForm
 
 _FINE = 3
 """Side of the box whose mean is not detail, in latent pixels."""
@@ -112,7 +112,9 @@ def guided(denoised: Tensor, motion: ClipMotion, config: GuidanceConfig, sigma: 
     than sigma / 2.
 
     With ``keep_detail`` the fine part of the result gets back the deviation it had, per channel over the whole clip:
-    what agrees becomes stronger instead of the picture softer. This may raise the error a little again.
+    what agrees becomes stronger instead of the picture softer. This may raise the error a little again. It is raised
+    by the ratio lost to the power of ``DETAIL_POWER``: what was removed went along with the noise that is left, so
+    that latents keep their deviation at the next step with a power of 1 where little noise is left, of 2 where all is.
 
     Peak memory beside the result is that of ``chunk`` frames a few times. It may be called in inference mode.
 
@@ -234,8 +236,8 @@ def _fine_deviation(z: Tensor, chunk: int) -> Tensor:
 
 
 def _restore_detail(z: Tensor, deviation: Tensor, chunk: int) -> None:
-    """Give the fine part of ``z`` this deviation again, in place, where it has lost some."""
-    gain = (deviation / _fine_deviation(z, chunk).clamp_min(1e-6)).clamp(1.0, DETAIL_GAIN)
+    """Make up for what the fine part of ``z`` has lost of this deviation, in place."""
+    gain = (deviation / _fine_deviation(z, chunk).clamp_min(1e-6)).pow(DETAIL_POWER).clamp(1.0, DETAIL_GAIN)
     for part in z.split(chunk):
         part += (gain - 1.0).view(1, -1, 1, 1) * _fine(part)
 
