@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 from common import machine, table
 from consistency_model import Model, Prior, Scene, make_model, make_scene, sample
-from PIL import Image, ImageDraw
+from consistency_picture import beside, profiles
 from torch import Tensor
 
 from textovsr.core.diffusion.config import PUBLISHED_SCALE, GuidanceConfig, GuidanceForm
@@ -42,9 +42,9 @@ KINDS: dict[str, tuple[bool, GuidanceForm | None]] = {
     "frames, guided": (False, "corrected"),
 }
 LENGTH, OVERLAP = 8, 4
+PARTS = ("guidance", "windows", "cost")
 
 _SD = (16, 4, 64, 64)
-_ROW_HEIGHT, _LABEL = 5, 14
 
 
 @dataclass(frozen=True)
@@ -154,17 +154,17 @@ def errors(clip: Tensor, scene: Scene, start: int = 0) -> list[float]:
 
 
 def jump(windows: Sequence[Tensor], places: Sequence[range], curve: Curve, scene: Scene) -> tuple[float, float]:
-    """How much worse the worst transition around an overlap is than in the windows that it was made of.
+    """How much worse the worst transition around an overlap is than the same one in the windows before they are joined.
 
     Args:
-        windows: decoded, before they were joined in latent space...
-        places: ...where they lie.
-        curve: how they are joined; they are joined here, as the frames they decode to: decoding is linear.
+        windows: decoded; they are joined here, as decoding is linear but for its clamp.
+        places: where they lie.
+        curve: how they are joined; ``cut`` is the hard join.
         scene: measures.
 
     Returns:
-        The mean over the borders of the greatest excess of the warping error over the mean of the windows that hold
-        the transition, x1000; and the mean sharpness of the result.
+        The greatest excess of the warping error, x1000, over the mean of the windows that hold that transition, from
+        the one into the overlap to the one out of it, as a mean over the borders; and the mean sharpness of the result.
     """
     joined = torch.stack(list(stitch(windows, places, curve)))
     within: list[list[float]] = [[] for _ in scene.truth]
@@ -218,7 +218,7 @@ def cost_rows(unet: bool, shape: tuple[int, int, int, int] = _SD) -> list[list[s
         steer = steering(motion, form)  # type: ignore[arg-type]
         assert steer is not None
         taken = clock(lambda s=steer: s.stepped(s.denoised(latents, 0, 1.0), 0, (1.0, 0.9)), 5)  # type: ignore[misc]
-        share = [] if network is None else [f"{network * frames:.0f}", f"{100 * taken / (network * frames):.2f}%"]
+        share = [] if network is None else [f"{network * frames:.0f}", f"{100 * taken / (network * frames):.3f}%"]
         rows.append([form, f"{taken:.1f}", *share])
     return rows
 
@@ -230,20 +230,6 @@ def unet_clock(height: int, width: int) -> float:
     network = UNet2DConditionModel(sample_size=64, cross_attention_dim=768).eval()  # its defaults are SD 1.5's else
     latents, text = torch.randn(1, 4, height, width), torch.randn(1, 77, 768)
     return clock(lambda: network(latents, 500, text), 2)
-
-
-def profiles(scene: Scene, clips: dict[str, Tensor]) -> Image.Image:
-    """One strip a clip: the middle row of every frame, time going down; what is steady makes smooth stripes."""
-    height = len(scene.true) * _ROW_HEIGHT
-    sheet = Image.new("RGB", (2 * scene.true.shape[-1], (height + _LABEL) * len(clips)), (20, 20, 20))
-    draw = ImageDraw.Draw(sheet)
-    for number, (name, clip) in enumerate(clips.items()):
-        top = number * (height + _LABEL)
-        draw.text((3, top + 1), name, fill=(255, 255, 255))
-        lines = clip[:, :, clip.shape[-2] // 2].permute(0, 2, 1).mul(255).round().byte()  # (T,3,W) -> (T,W,3)
-        strip = Image.fromarray(lines.numpy()).resize((sheet.width, height), Image.Resampling.NEAREST)
-        sheet.paste(strip, (0, top + _LABEL))
-    return sheet
 
 
 def main() -> None:
@@ -276,19 +262,14 @@ def save_picture(scenes: dict[str, Scene], steps: int, path: Path) -> None:
     sheets = []
     for scene in scenes.values():
         found = guide(scene, make_model(scene, "two-point"), steps, ancestral=True)
-        sheets.append(profiles(scene, {"not guided": found[None], "guided": found["corrected"], "true": scene.true}))
-    whole = Image.new("RGB", (sum(sheet.width for sheet in sheets), sheets[0].height))
-    left = 0
-    for sheet in sheets:
-        whole.paste(sheet, (left, 0))
-        left += sheet.width
-    whole.save(path, quality=80)
+        sheets.append(profiles({"not guided": found[None], "guided": found["corrected"], "true": scene.true}))
+    beside(sheets).save(path, quality=80)
 
 
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clips", type=Path, required=True, metavar="FOLDER", help="holds *_hr.mkv")
-    parser.add_argument("--only", nargs="+", default=["guidance", "windows", "cost"])
+    parser.add_argument("--only", nargs="+", default=PARTS, choices=PARTS)
     parser.add_argument("--frames", type=int, default=24)
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--unet", action="store_true", help="time Stable Diffusion 1.5's network, too")

@@ -122,8 +122,9 @@ def test_the_cost_is_measured_of_both_forms(bench: ModuleType) -> None:
 
 
 def test_the_picture_shows_a_line_of_every_frame(bench: ModuleType, scene: object) -> None:
-    sheet = bench.profiles(scene, {"a": scene.true, "b": 1 - scene.true})
-    assert sheet.size == (2 * SIDE, 2 * (FRAMES * bench._ROW_HEIGHT + bench._LABEL))
-    here = sheet.getpixel((9, bench._LABEL + 2 * bench._ROW_HEIGHT + 1))
+    row, label = (getattr(importlib.import_module("consistency_picture"), name) for name in ("ROW_HEIGHT", "LABEL"))
+    sheet = bench.beside([bench.profiles({"a": scene.true, "b": 1 - scene.true})] * 2)
+    assert sheet.size == (4 * SIDE, 2 * (FRAMES * row + label))
     expected = scene.true[2, :, SIDE // 2, 4].mul(255).round().int().tolist()
-    assert list(here) == expected
+    for left in (9, 2 * SIDE + 9):
+        assert list(sheet.getpixel((left, label + 2 * row + 1))) == expected
