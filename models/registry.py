@@ -1,35 +1,19 @@
 """From a file of weights to a network: recognise it by its keys, build it, load it strictly."""
 
-import pickle
-import struct
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from ..core.errors import DamagedWeightsError, UnknownCheckpointError, WeightsNotFoundError
 from . import raft, text_ovsr
+from .pickled import open_pickled, reason, tensors_of
 from .raft_names import rename_published
 
 StateDict = dict[str, Tensor]
-
-_BROKEN_PICKLE = (
-    pickle.UnpicklingError,
-    RuntimeError,
-    EOFError,
-    OSError,
-    ValueError,
-    LookupError,
-    TypeError,
-    AttributeError,
-    AssertionError,
-    struct.error,
-)
-"""What ``torch.load`` raises on a file that is cut short, holds code or is none of its own."""
 
 
 @dataclass(frozen=True)
@@ -115,22 +99,23 @@ def load_network(source: Path | str | Mapping[str, Tensor], among: Sequence[Arch
     )
 
 
-def read_state_dict(path: Path) -> StateDict:
-    """Read the tensors of a checkpoint file; see ``load_network`` for formats and errors."""
+def read_state_dict(path: Path, mapped: bool = False) -> StateDict:
+    """Read the tensors of a checkpoint file; see ``load_network`` for formats and errors.
+
+    ``mapped`` leaves them in the file until they are used, if it is of a kind that allows it: it must not change then.
+    """
     if not path.is_file():
         raise WeightsNotFoundError(f"Expected a weights file at {path}, found none; check the name or download it.")
+    if path.suffix != ".safetensors":
+        return tensors_of(open_pickled(path, mapped))
     try:
-        if path.suffix == ".safetensors":
-            with safe_open(path, framework="pt") as file:
-                return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a mapping
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, *_BROKEN_PICKLE) as error:
+        with safe_open(path, framework="pt") as file:
+            return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a mapping
+    except (SafetensorError, OSError) as error:
         raise DamagedWeightsError(
-            f"Expected a whole checkpoint in {path} ({path.stat().st_size} bytes), got an error: {_reason(error)}; "
-            "it may be cut short or hold code: download it again, or convert it to safetensors."
+            f"Expected a whole checkpoint in {path} ({path.stat().st_size} bytes), got an error: {reason(error)}; "
+            "it may be cut short: download it again."
         ) from error
-    state_dict = checkpoint.get("state_dict", checkpoint) if isinstance(checkpoint, Mapping) else {}
-    return {key: value for key, value in state_dict.items() if isinstance(value, Tensor)}
 
 
 def read_metadata(path: Path) -> dict[str, str]:
@@ -147,13 +132,6 @@ def save_weights(state_dict: Mapping[str, Tensor], path: Path, metadata: Mapping
     partial = path.with_suffix(".partial")
     save_file({key: value.contiguous() for key, value in halves.items()}, partial, dict(metadata))
     partial.replace(path)
-
-
-def _reason(error: Exception) -> str:
-    """The line that says what is wrong; torch wraps it in advice to switch its safety off."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
-    line = next((line for line in lines if line.startswith("WeightsUnpickler error")), lines[0])
-    return line.partition(" Please use")[0]
 
 
 def _strip(state_dict: StateDict, prefix: str, architecture: Architecture) -> StateDict:
