@@ -11,6 +11,8 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
+from .feed_forward import FeedForward
+
 _TOKENS_AT_ONCE = 1 << 16
 """Tokens for which the wide activations of the feed-forward exist at the same time during inference."""
 
@@ -32,25 +34,6 @@ class _Attention(nn.Module):
         return self.to_out[0](out)
 
 
-class _GEGLU(nn.Module):
-    def __init__(self, inputs: int, outputs: int) -> None:
-        super().__init__()
-        self.proj = nn.Linear(inputs, 2 * outputs)
-
-    def forward(self, x: Tensor) -> Tensor:
-        value, gate = self.proj(x).chunk(2, dim=-1)
-        return value * F.gelu(gate)
-
-
-class _FeedForward(nn.Module):
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.net = nn.ModuleList([_GEGLU(channels, 4 * channels), nn.Identity(), nn.Linear(4 * channels, channels)])
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.net[2](self.net[0](x))
-
-
 class _Block(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -59,7 +42,7 @@ class _Block(nn.Module):
         self.norm2 = nn.LayerNorm(channels)
         self.attn2 = _Attention(channels)
         self.norm3 = nn.LayerNorm(channels)
-        self.ff = _FeedForward(channels)
+        self.ff = FeedForward(channels)
 
     def attend_text(self, x: Tensor, text: Tensor) -> Tensor:
         """Cross-attention and feed-forward: a function of each token of ``x`` alone."""

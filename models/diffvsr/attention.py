@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
+from ..feed_forward import FeedForward
 from .config import GROUPS, UNetConfig
 from .layers import TimeConv, each_frame
 
@@ -105,28 +106,6 @@ def _turned(x: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
     even, odd = x[..., 0:channels:2], x[..., 1:channels:2]
     turned = torch.stack([even * cosine - odd * sine, odd * cosine + even * sine], dim=-1).flatten(-2)
     return torch.cat([turned, x[..., channels:]], dim=-1)
-
-
-class _GEGLU(nn.Module):
-    def __init__(self, inputs: int, outputs: int) -> None:
-        super().__init__()
-        self.proj = nn.Linear(inputs, 2 * outputs)
-
-    def forward(self, x: Tensor) -> Tensor:
-        value, gate = self.proj(x).chunk(2, dim=-1)
-        return value * F.gelu(gate)
-
-
-class FeedForward(nn.Module):
-    """Two layers with a gate, four times as wide between them."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.net = nn.Sequential(_GEGLU(channels, 4 * channels), nn.Identity(), nn.Linear(4 * channels, channels))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(N,L,C) -> (N,L,C)."""
-        return self.net(x)
 
 
 class TransformerBlock(nn.Module):

@@ -5,7 +5,8 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from .attention import Attention, FeedForward
+from ..feed_forward import FeedForward
+from .attention import Attention
 from .config import GROUPS
 from .layers import each_frame, waves
 

@@ -4,6 +4,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
+from ..feed_forward import FeedForward
 from .blocks import GROUPS
 
 
@@ -27,30 +28,11 @@ class Attention(nn.Module):
         return self.to_out[0](rearrange(attended, "n heads l d -> n l (heads d)"))
 
 
-class _GEGLU(nn.Module):
-    def __init__(self, inputs: int, outputs: int) -> None:
-        super().__init__()
-        self.proj = nn.Linear(inputs, 2 * outputs)
-
-    def forward(self, x: Tensor) -> Tensor:
-        value, gate = self.proj(x).chunk(2, dim=-1)
-        return value * F.gelu(gate)
-
-
-class _FeedForward(nn.Module):
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.net = nn.Sequential(_GEGLU(channels, 4 * channels), nn.Identity(), nn.Linear(4 * channels, channels))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.net(x)
-
-
 class _TransformerBlock(nn.Module):
     def __init__(self, channels: int, context: int, head_width: int) -> None:
         super().__init__()
         self.attn1 = Attention(channels, channels, head_width)
-        self.ff = _FeedForward(channels)
+        self.ff = FeedForward(channels)
         self.attn2 = Attention(channels, context, head_width)
         self.norm1 = nn.LayerNorm(channels)
         self.norm2 = nn.LayerNorm(channels)
