@@ -17,7 +17,7 @@ from ..core.quality.report_pictures import draw_profile, draw_timelines, read_th
 from ..core.quality.report_text import write_report, write_worst
 from .host.folders import clip_folders, output_path
 from .host.models import compute_device, loaded_clip_iqa
-from .host.progress import frame_reporter
+from .host.progress import frame_reporter, show_text
 from .video_file import as_source
 
 ALL = "all of our own"
@@ -80,6 +80,7 @@ class QualityReport(io.ComfyNode):
         page, subfolder = output_path(filename_prefix, video.get_dimensions(), ".html")
         rows = page.with_suffix(".csv")
         found = make_report(videos, _config(settings), rows, frame_reporter(cls), _clip)
+        show_text(cls, f"{found.frames} frames")
         save_page(found, page)
         files = [ui.SavedResult(path.name, subfolder, io.FolderType.output) for path in (page, rows)]
         worst = found.summary.worst[0] if found.summary.worst else None
