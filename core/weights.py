@@ -1,0 +1,198 @@
+"""What a diffusion system needs, and which of it is on this machine, under whatever name."""
+
+import json
+import os
+import struct
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from ..models.catalog import SUFFIXES
+from ..models.pickled import open_pickled, tensors_of
+from ..models.published import SYSTEMS, TEXT_REPOSITORIES, Needed, System
+from .errors import DamagedWeightsError, SettingError, WeightsNotFoundError
+from .space import readable
+
+WEIGHTS_SUFFIXES = (*SUFFIXES, ".bin")
+
+Shapes = Mapping[str, tuple[int, ...]]
+"""The keys of a file and the sizes of its tensors."""
+
+_LONGEST_HEADER = 100_000_000  # of a safetensors file, in bytes
+_UNMAPPED = 100_000_000  # bytes of a file of before torch 1.6, which has to be read whole to be looked into
+
+
+@dataclass(frozen=True)
+class Found:
+    """What there is of something that is needed.
+
+    Attributes:
+        needed: what.
+        path: the file that holds it; None if there is none.
+        note: what is wrong with a file that should hold it, or how much of a download has come.
+    """
+
+    needed: Needed
+    path: Path | None
+    note: str = ""
+
+
+def find_system(name: str) -> System:
+    """A system by its name.
+
+    Raises:
+        SettingError: there is none of that name.
+    """
+    for system in SYSTEMS:
+        if system.name == name:
+            return system
+    raise SettingError(f"Expected {' or '.join(system.name for system in SYSTEMS)}, got {name!r}; choose one of these.")
+
+
+def find_files(system: System, folders: Sequence[Path]) -> list[Found]:
+    """Look for everything a system needs.
+
+    A file counts by what it holds, not by its name: of safetensors the header is read, of pickled files such as have a
+    likely name are opened, without reading their tensors. A file that holds more than one of the networks is preferred,
+    then safetensors, then the smaller file.
+
+    Args:
+        system: what to look for.
+        folders: where, subfolders included; Hugging Face's cache is looked into besides.
+    """
+    files = list(_files([*folders, *hub_folders(system)]))
+    found: list[Found] = []
+    for needed in system.needs:
+        chosen = [one.path for one in found if one.path is not None]
+        found.append(_find(needed, [*chosen, *(path for path in files if path not in chosen)], folders, len(chosen)))
+    return found
+
+
+def require_files(system: System, folders: Sequence[Path]) -> dict[str, Path]:
+    """The file of every network a system needs, by the network's name.
+
+    Raises:
+        WeightsNotFoundError: something is missing; the message says how to get it.
+    """
+    found = find_files(system, folders)
+    missing = [one for one in found if one.path is None]
+    if missing:
+        raise WeightsNotFoundError(
+            f"Expected the files of {system.title}, {' and '.join(_lacking(one) for one in missing)} missing; run "
+            f"`textovsr weights get {system.name}` or the node Diffusion Weights, which say what it is, how large and "
+            "under what licence before anything is downloaded; or put the files into "
+            f"{' or '.join(map(str, folders)) or 'a folder that TEXTOVSR_WEIGHTS names'}."
+        )
+    return {one.needed.name: one.path for one in found if one.path is not None}
+
+
+def to_download(found: Sequence[Found]) -> list[Needed]:
+    """What is missing and does not come inside another file that is there or is missing too."""
+    there = {one.needed.name: one.path is not None for one in found}
+    missing = [one.needed for one in found if one.path is None]
+    return [needed for needed in missing if not needed.inside or there[needed.inside]]
+
+
+def hub_folders(system: System) -> list[Path]:
+    """The folders in Hugging Face's cache that may hold something of a system."""
+    home = Path(os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface")
+    hub = Path(os.environ.get("HF_HUB_CACHE") or home / "hub")
+    names = (*system.repositories, *TEXT_REPOSITORIES)
+    return [hub / f"models--{name.replace('/', '--')}" / "snapshots" for name in names]
+
+
+def read_shapes(path: Path) -> Shapes:
+    """The keys of a file and the sizes of its tensors, which are not read.
+
+    Raises:
+        DamagedWeightsError: the file is cut short or holds code.
+    """
+    stat = path.stat()
+    return _read_shapes(path, stat.st_size, stat.st_mtime_ns)
+
+
+def holds(needed: Needed, shapes: Shapes, named: bool = False) -> bool:
+    """Whether a file with these keys holds a network; one with the published name may be of another size."""
+    first, *others = needed.keys
+    sized = bool(needed.shape) and not named
+    if not any(key.endswith(first) and (not sized or shape == needed.shape) for key, shape in shapes.items()):
+        return False
+    return all(any(key.endswith(other) for key in shapes) for other in others)
+
+
+def _find(needed: Needed, files: Sequence[Path], folders: Sequence[Path], chosen: int) -> Found:
+    candidates, note = [], ""
+    for place, path in enumerate(files):
+        named = path.stem == Path(needed.file).stem
+        try:
+            if _likely(needed, path, named) and holds(needed, read_shapes(path), named):
+                safe = path.suffix == ".safetensors"
+                candidates.append((place >= chosen, not named, not safe, path.stat().st_size, place, path))
+        except (DamagedWeightsError, OSError) as error:
+            note = str(error) if named else note
+    if candidates:
+        return Found(needed, min(candidates)[-1])
+    return Found(needed, None, note or _half(needed, folders))
+
+
+def _likely(needed: Needed, path: Path, named: bool) -> bool:
+    if path.suffix == ".safetensors" or named:
+        return True
+    name = "/".join(path.parts[-4:]).lower()
+    return any(part in name for part in needed.likely)
+
+
+def _files(folders: Sequence[Path]) -> Iterator[Path]:
+    seen = set()
+    for folder in folders:
+        for path in sorted(folder.rglob("*")):
+            if path.suffix in WEIGHTS_SUFFIXES and path not in seen and path.is_file():
+                seen.add(path)
+                yield path
+
+
+def _half(needed: Needed, folders: Sequence[Path]) -> str:
+    """How much of a download has come."""
+    for folder in folders:
+        with suppress(OSError):
+            size = (folder / f"{needed.file}.part").stat().st_size
+            return f"{readable(size)} are downloaded"
+    return ""
+
+
+def _lacking(one: Found) -> str:
+    return f"{one.needed.file} ({one.needed.name}{'; ' + one.note if one.note else ''})"
+
+
+@lru_cache(maxsize=4096)
+def _read_shapes(path: Path, size: int, changed: int) -> Shapes:
+    if path.suffix != ".safetensors":
+        with path.open("rb") as file:
+            if file.read(2) != b"PK" and size > _UNMAPPED:
+                return {}
+        return {key: tuple(value.shape) for key, value in tensors_of(open_pickled(path, mapped=True)).items()}
+    return _header_shapes(path, size)
+
+
+def _header_shapes(path: Path, size: int) -> Shapes:
+    """From the header of a safetensors file, which says where its data end."""
+    with path.open("rb") as file:
+        start = file.read(8)
+        length = struct.unpack("<Q", start)[0] if len(start) == 8 else size
+        header = file.read(length) if length + 8 <= size and length <= _LONGEST_HEADER else b""
+    try:
+        entries = {key: value for key, value in json.loads(header).items() if key != "__metadata__"}
+        end = 8 + length + max((value["data_offsets"][1] for value in entries.values()), default=0)
+        shapes = {key: tuple(value["shape"]) for key, value in entries.items()}
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise DamagedWeightsError(
+            f"Expected a whole safetensors file, got {path} ({size} bytes), whose header is damaged; download or copy "
+            "it again."
+        ) from error
+    if end > size:
+        raise DamagedWeightsError(
+            f"Expected {end} bytes in {path}, got {size}: it is cut short; download or copy it again."
+        )
+    return shapes
