@@ -213,7 +213,7 @@ def _newer() -> list[io.Input]:
             optional=True,
             display_mode=io.NumberDisplay.slider,
             tooltip="For weights with two ends, NAME and NAME-detail beside it: 1 invents nothing, towards 0 edges and "
-            "textures become crisper. The weights that ship have one end so far; with them it stays at 1.",
+            "textures become crisper. The weights that ship have both ends.",
         ),
     ]
 

@@ -1,6 +1,6 @@
 """Our networks under ComfyUI's memory management."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -23,6 +23,8 @@ from .folders import flow_folders, weights_folders
 
 _MEMORY_SHARE = 0.6
 _CLIP_BYTES = 300  # a pixel, of the features of CLIP's ResNet; measured 204
+
+_PART_BYTES = 1_000_000_000  # room for the work of a network, besides its weights
 
 _FLOW_BYTES = 1_200_000_000  # RAFT's correlations of one picture at MOTION_SIDE, and the features around them
 
@@ -56,6 +58,39 @@ def loaded_flow(name: str = SHIPPED_FLOW) -> Flow:
     patcher = _flow_patcher(path, path.stat().st_mtime_ns if path else 0)
     comfy.model_management.load_models_gpu([patcher], memory_required=_FLOW_BYTES, force_full_load=True)
     return Flow(patcher.model, patcher.load_device)
+
+
+class HostParts:
+    """``Parts`` under ComfyUI's memory management: on the device when asked for, elsewhere when others need the room.
+
+    Args:
+        networks: by name, in eval mode, on the CPU.
+    """
+
+    def __init__(self, networks: Mapping[str, torch.nn.Module]) -> None:
+        self.device = compute_device()
+        self.dtype = torch.float16 if self.device.type == "cuda" else torch.float32
+        rest = torch.device("cpu")
+        self._patchers = {
+            name: comfy.model_patcher.ModelPatcher(network.to(self.dtype), self.device, rest)
+            for name, network in networks.items()
+        }
+
+    def use(self, *names: str) -> tuple[torch.nn.Module, ...]:
+        """See ``core.restorers.parts.Parts``."""
+        wanted = [self._patchers[name] for name in names]
+        comfy.model_management.load_models_gpu(wanted, memory_required=_PART_BYTES, force_full_load=True)
+        return tuple(patcher.model for patcher in wanted)
+
+    @property
+    def memory(self) -> int:
+        """Bytes that may be used beside the largest of them, once everything else has been moved away."""
+        if self.device.type == "cpu":
+            room = comfy.model_management.get_free_memory(self.device)
+        else:
+            largest = max(patcher.model_size() for patcher in self._patchers.values())
+            room = max(comfy.model_management.get_total_memory(self.device) - largest, 0)
+        return int(room * _MEMORY_SHARE)
 
 
 def compute_device() -> torch.device:
