@@ -69,5 +69,5 @@ def build_parser() -> argparse.ArgumentParser:
     jobs.add_options(add("jobs", jobs.run, "List the unfinished jobs that stopped runs have left, or remove them."))
     score.add_options(add("score", score.run, "Measure how good a video is, by itself or against the true one."))
     train.add_options(add("train", train.run, "Train a network of your own, or collect noise for it."))
-    add("weights", weights.run, "List the weights to choose from.")
+    weights.add_options(add("weights", weights.run, "List weights, get those of the diffusion systems, convert them."))
     return parser

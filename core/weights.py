@@ -10,7 +10,6 @@ from functools import lru_cache
 from pathlib import Path
 
 from ..models.catalog import SUFFIXES
-from ..models.pickled import open_pickled, tensors_of
 from ..models.published import SYSTEMS, TEXT_REPOSITORIES, Needed, System
 from .errors import DamagedWeightsError, SettingError, WeightsNotFoundError
 from .space import readable
@@ -169,6 +168,8 @@ def _lacking(one: Found) -> str:
 @lru_cache(maxsize=4096)
 def _read_shapes(path: Path, size: int, changed: int) -> Shapes:
     if path.suffix != ".safetensors":
+        from ..models.pickled import open_pickled, tensors_of  # loads torch, which a listing can do without
+
         with path.open("rb") as file:
             if file.read(2) != b"PK" and size > _UNMAPPED:
                 return {}

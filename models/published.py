@@ -1,6 +1,7 @@
 """What the diffusion systems need: files that their authors publish and that are too large to ship. Data, no code.
 
-Facts are from the pages named here. What no page says, a size or a hash, is left unknown.
+Facts are from the pages named here; the address of a file is put together from its page and its name, and could not be
+tried out. What no page says, a size or a hash, is left unknown: the server is asked before a download.
 """
 
 from dataclasses import dataclass, replace

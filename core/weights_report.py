@@ -1,0 +1,103 @@
+"""What is there of a diffusion system's files and what is missing, in words and as values."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ..models.published import Needed, Place, System
+from .space import readable
+from .weights import Found, to_download
+
+UNKNOWN = "unknown"
+
+
+def as_values(system: System, found: Sequence[Found]) -> dict[str, Any]:
+    """For JSON: a system and its networks, each with its file, where it is or where it is published, and its terms."""
+    wanted = to_download(found)
+    networks = [
+        {
+            "network": one.needed.name,
+            "purpose": one.needed.what,
+            "path": None if one.path is None else str(one.path),
+            "note": one.note,
+            "file": one.needed.file,
+            "download": one.needed in wanted,
+            "inside": one.needed.inside,
+            "licence": one.needed.licence.name,
+            "terms": one.needed.licence.text,
+            "places": [
+                {
+                    "page": place.page,
+                    "url": place.url or None,
+                    "about_bytes": place.about or None,
+                    "sha256": place.sha256 or None,
+                    "who": place.who,
+                }
+                for place in one.needed.places
+            ],
+        }
+        for one in found
+    ]
+    return {"system": system.name, "title": system.title, "complete": is_complete(found), "networks": networks}
+
+
+def is_complete(found: Sequence[Found]) -> bool:
+    """Whether everything is there."""
+    return all(one.path is not None for one in found)
+
+
+def in_a_line(system: System, found: Sequence[Found]) -> str:
+    """How much there is of a system."""
+    there = sum(one.path is not None for one in found)
+    if there == len(found):
+        return f"{system.title}: all {there} networks are there"
+    return f"{system.title}: {there} of {len(found)} networks are there"
+
+
+def in_words(system: System, found: Sequence[Found]) -> str:
+    """Everything about a system's files, as Markdown: a list of its networks, then the terms of what is missing."""
+    lines = [f"**{in_a_line(system, found)}**", ""]
+    for one in found:
+        lines += _network(one)
+    missing = to_download(found)
+    for licence in dict.fromkeys(needed.licence for needed in missing):
+        files = ", ".join(needed.file for needed in missing if needed.licence == licence)
+        lines += ["", f"Licence of {files}: {licence.name}. {licence.text}"]
+    return "\n".join(lines)
+
+
+def before_download(system: System, found: Sequence[Found], target: Path) -> str:
+    """What a download would fetch, and under which terms."""
+    wanted = to_download(found)
+    sizes = [_place(needed).about for needed in wanted]
+    total = readable(sum(sizes)) if all(sizes) else f"at least {readable(sum(sizes))}" if any(sizes) else "unknown size"
+    head = f"{len(wanted)} files, {total}, would be downloaded to {target}."
+    return f"{head}\n\n{in_words(system, found)}"
+
+
+def _network(one: Found) -> list[str]:
+    name = f"- {one.needed.name} ({one.needed.what}): "
+    if one.path is not None:
+        return [f"{name}{one.path} ({readable(one.path.stat().st_size)})"]
+    note = f" {one.note}" if one.note else ""
+    if one.needed.inside:
+        return [f"{name}missing; comes with the file of the {one.needed.inside}.{note}", *_other(one.needed)]
+    place = _place(one.needed)
+    size = f"about {readable(place.about)}" if place.about else f"size {UNKNOWN}"
+    sha256 = f"SHA-256 {place.sha256 or UNKNOWN}"
+    return [f"{name}missing; {one.needed.file}, {size}, {sha256}.{note}", *_places(one.needed), *_other(one.needed)]
+
+
+def _places(needed: Needed) -> list[str]:
+    return [
+        f"  - {place.url or place.page} ({place.who}{'' if place.url else '; with a browser'})"
+        for place in needed.places
+    ]
+
+
+def _other(needed: Needed) -> list[str]:
+    return [f"  - or any of these that you have: {needed.other}"] if needed.other else []
+
+
+def _place(needed: Needed) -> Place:
+    return next((place for place in needed.places if place.url), needed.places[0])
