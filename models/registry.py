@@ -10,6 +10,9 @@ from torch import Tensor, nn
 
 from ..core.errors import DamagedWeightsError, UnknownCheckpointError, WeightsNotFoundError
 from . import raft, text_ovsr
+from .diffvsr import checkpoint as diffvsr
+from .diffvsr.config import ROTARY_KEYS
+from .mgld import checkpoint as mgld
 from .pickled import open_pickled, reason, tensors_of
 from .raft_names import rename_published
 
@@ -54,6 +57,47 @@ RAFTS = (
 )
 """torchvision's checkpoints, and the authors', which MGLD-VSR's holds among others."""
 
+MGLD = Architecture(
+    name="MGLD-VSR",
+    keys=(f"{mgld.UNET}middle_block.1.temporal_alpha", f"{mgld.STRUCTURE}fea_tran.0.in_layers.2.weight"),
+    prefixes=("",),
+    build=mgld.build_denoiser,
+    rename=mgld.denoiser_keys,
+)
+"""Denoiser and structure encoder; the other networks of the file are left out."""
+
+MGLD_VAES = (
+    Architecture(
+        name="MGLD-VSR's autoencoder",
+        keys=("encoder.conv_in.weight", "decoder.fusion_layer_1.encode_enc_1.conv_out.weight"),
+        prefixes=("",),
+        build=mgld.build_vae,
+        rename=mgld.vae_keys,
+    ),
+    Architecture(
+        name="Stable Diffusion's autoencoder",
+        keys=("encoder.conv_in.weight", "decoder.up.0.block.0.conv1.weight"),
+        prefixes=("", mgld.PLAIN_VAE),
+        build=mgld.build_vae,
+        rename=mgld.vae_keys,
+    ),
+)
+"""The video autoencoder, and the one of pictures that serves in its place."""
+
+DIFFVSR = (
+    Architecture(
+        name="DiffVSR's denoiser",
+        keys=diffvsr.UNET_KEYS,
+        prefixes=("", "module."),
+        build=diffvsr.build_unet,
+        ignored=(ROTARY_KEYS,),
+    ),
+    Architecture(
+        name="DiffVSR's autoencoder", keys=diffvsr.VAE_KEYS, prefixes=("", "module."), build=diffvsr.build_vae
+    ),
+)
+"""The two published files, of which the denoiser's holds its weights under ``ema``."""
+
 ARCHITECTURES = (
     Architecture(
         name="TextOVSR",
@@ -67,6 +111,9 @@ ARCHITECTURES = (
         build=lambda state_dict: text_ovsr.TextOVSR(text_ovsr.read_config(state_dict)),
         ignored=("embeddings.position_ids",),
     ),
+    MGLD,  # before RAFT, which its file holds too
+    MGLD_VAES[0],
+    *DIFFVSR,
     *RAFTS,
 )
 
@@ -144,7 +191,8 @@ def _load(architecture: Architecture, state_dict: StateDict, name: str) -> nn.Mo
     floats = architecture.rename(floats)
     try:
         network = architecture.build(floats)
-        network.load_state_dict(floats, strict=True)
+        # A network built on the meta device has no memory to copy into: it takes the tensors themselves.
+        network.load_state_dict(floats, strict=True, assign=any(x.is_meta for x in network.parameters()))
     except (LookupError, ValueError, ZeroDivisionError, RuntimeError) as error:
         raise UnknownCheckpointError(
             f"Expected a whole {architecture.name} checkpoint, got {name}, which does not fit: {error}; "

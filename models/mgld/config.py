@@ -42,8 +42,16 @@ EMBEDDING = 4
 
 @dataclass(frozen=True)
 class VAEConfig:
-    """The autoencoder: ``blocks`` residual blocks a level in the encoder, one more in the decoder."""
+    """The autoencoder: ``blocks`` residual blocks a level in the encoder, one more in the decoder.
+
+    ``video``: whether its decoder mixes frames and is led by the encoder's features; Stable Diffusion's own does not.
+    """
 
     channels: int = 128
     multipliers: tuple[int, ...] = (1, 2, 4, 4)
     blocks: int = 2
+    video: bool = True
+
+
+LATENT_SCALE = 0.18215
+"""Latents times this have a deviation of about one: what the denoiser works on."""

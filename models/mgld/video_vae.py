@@ -84,26 +84,31 @@ class Decoder(nn.Module):
         width = config.multipliers[-1] * config.channels
         self.conv_in = nn.Conv2d(LATENT_CHANNELS, width, 3, padding=1)
         self.mid = Middle(width)
-        self.temporal_mixing = TemporalConv(width)
+        self.video = config.video
+        if config.video:
+            self.temporal_mixing = TemporalConv(width)
         self.up = nn.ModuleList()
         for level in reversed(range(len(config.multipliers))):
             outputs = config.multipliers[level] * config.channels
-            layer = _Level(width, outputs, config.blocks + 1, temporal=True)
+            layer = _Level(width, outputs, config.blocks + 1, temporal=config.video)
             width = outputs
             if level:
                 layer.upsample = _Resize(width, down=False)
             self.up.insert(0, layer)
-        self.fusion_layer_2 = Fusion(config.multipliers[2] * config.channels)
-        self.fusion_layer_1 = Fusion(config.multipliers[1] * config.channels)
+        if config.video:
+            self.fusion_layer_2 = Fusion(config.multipliers[2] * config.channels)
+            self.fusion_layer_1 = Fusion(config.multipliers[1] * config.channels)
         self.norm_out = normalisation(width)
         self.conv_out = nn.Conv2d(width, 3, 3, padding=1)
 
     def forward(self, z: Tensor, features: Features, frames: int, weight: float) -> Tensor:
         """(B*T,4,h,w), the encoder's features, T, how much they count -> (B*T,3,8h,8w)."""
         x = self.mid.block_1(self.conv_in(z))
-        x = self.temporal_mixing(x, frames)
+        x = self.temporal_mixing(x, frames) if self.video else x
         x = self.mid.block_2(self.mid.attn_1(x))
-        fusions = {1: (self.fusion_layer_1, features[0]), 2: (self.fusion_layer_2, features[1])}
+        fusions: dict[int, tuple[Fusion, Tensor]] = {}
+        if self.video:
+            fusions = {1: (self.fusion_layer_1, features[0]), 2: (self.fusion_layer_2, features[1])}
         for number, level in reversed(list(enumerate(self.up))):
             x = level(x, frames)
             if number in fusions:

@@ -1,0 +1,43 @@
+"""How much memory MGLD-VSR's tiles need, and the sides that fit."""
+
+import math
+
+import torch
+
+from .diffusion_config import MGLD_SIDE, MgldConfig
+from .mgld_canvas import LATENT, Canvas
+
+LEAST_TILE = 256
+"""Side in pixels that the denoiser's tiles never go below: it was trained at twice that."""
+
+LEAST_VAE_TILE = 64
+"""The same of the autoencoder's, of which less must be known at once."""
+
+_DENOISER_FLOATS = 30 * 320
+_VAE_FLOATS = 10 * 128
+"""Numbers held at once, for a pixel of the latents and of a frame, by the published networks."""
+
+
+def plan_tiles(canvas: Canvas, config: MgldConfig, memory: int, dtype: torch.dtype) -> tuple[int, int]:
+    """Sides of the denoiser's tiles and the autoencoder's in pixels of the input: as configured, or as memory allows.
+
+    No automatic tile is larger than what the networks were trained at.
+
+    Args:
+        canvas: the sizes.
+        config: what is not automatic, and the frames of a window.
+        memory: bytes beside the weights.
+        dtype: what the networks compute in.
+    """
+    numbers = memory // (dtype.itemsize * config.window)
+    tile = config.tile or _fitting(numbers * LATENT**2 // _DENOISER_FLOATS, LEAST_TILE)
+    vae_tile = config.vae_tile or _fitting(numbers // _VAE_FLOATS, LEAST_VAE_TILE)
+    return canvas.input_side(tile), canvas.input_side(vae_tile)
+
+
+def _fitting(pixels: int, least: int) -> int:
+    """Half the trained side, or a quarter and so on, until a tile has no more pixels than these."""
+    side = MGLD_SIDE
+    while side > least and side > math.isqrt(pixels):
+        side //= 2
+    return side
