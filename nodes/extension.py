@@ -22,6 +22,7 @@ NODES: dict[str, str] = {
     "rescheduled_noise": "RescheduledNoise",
     "ilt_stitch": "ILTStitch",
     "decode_video": "DecodeVideo",
+    "diffusion_weights": "DiffusionWeights",
     "clip_iqa_score": "CLIPIQAScore",
     "quality_report": "QualityReport",
     "save_video": "SaveVideo",

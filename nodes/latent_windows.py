@@ -1,15 +1,17 @@
 """LATENTs cut along their frames and joined again, with everything in them that belongs to a frame."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from ..core.config import LATENT_MEMORY
 from ..core.errors import SettingError, ShapeError
-from ..core.latents import WINDOW
+from ..core.latents import WINDOW, allocate_latents
 from ..core.overlaps import Curve
 from ..core.stitch import stitch
+from .host.folders import temporary_path
 from .host.progress import check_cancelled
 
 Latent = dict[str, Any]
@@ -99,8 +101,11 @@ def join_latents(latents: Sequence[Latent], places: Sequence[range], curve: Curv
     return joined
 
 
-def join(windows: Sequence[Tensor], places: Sequence[range], curve: Curve, axis: int = 0) -> Tensor:
-    """Windows as one tensor, frames along ``axis``; memory beside the windows: the result and an overlap."""
+def join(windows: Iterable[Tensor], places: Sequence[range], curve: Curve, axis: int = 0) -> Tensor:
+    """Windows as one tensor on the CPU, frames along ``axis``.
+
+    Memory beside the windows: an overlap, and the result, which goes to a file where it is larger than LATENT_MEMORY.
+    """
 
     def frames_first() -> Iterator[Tensor]:
         for window in windows:
@@ -111,7 +116,7 @@ def join(windows: Sequence[Tensor], places: Sequence[range], curve: Curve, axis:
     for number, frame in enumerate(stitch(frames_first(), places, curve)):
         if result is None:
             shape = (places[-1].stop - places[0].start, *frame.shape)
-            result = torch.empty(shape, dtype=frame.dtype, device=frame.device)
+            result = allocate_latents(shape, frame.dtype, temporary_path("").parent, LATENT_MEMORY * 1_000_000)
         result[number] = frame
     assert result is not None
     return result.movedim(0, axis)

@@ -1,12 +1,13 @@
 """ComfyUI's samplers on the frames of a video that are made to agree along its motion."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..core.diffusion.config import OVERLAP, WINDOW
+from ..core.diffusion.config import LENGTH, OVERLAP
+from ..core.latents import WINDOW
 from ..core.overlaps import CURVES, overlapping_windows
 from .guidance_inputs import as_motion, guidance_inputs, motion_input, steer
 from .host.window_sampler import SAMPLERS, SCHEDULERS, SampleConfig, WindowSampler, fit_latent, make_noise
@@ -48,8 +49,7 @@ class MotionGuidedSampler(io.ComfyNode):
         def windows() -> Iterator[Tensor]:
             for place in places:
                 window = cut_latent(latent, place)
-                steering = steer(window, source, settings)
-                yield sampler.sample(place, window, noise.narrow(frame_axis(latent), place.start, len(place)), steering)
+                yield sampler.sample(place, window, noise(place), steer(window, source, settings))
 
         return io.NodeOutput({**latent, "samples": join(windows(), places, settings["curve"], frame_axis(latent))})
 
@@ -59,12 +59,15 @@ def _config(settings: dict[str, Any]) -> SampleConfig:
     return SampleConfig(settings["sampler_name"], *(settings[name] for name in names))
 
 
-def _noise(latent: Latent, length: int, settings: dict[str, Any]) -> Tensor:
+def _noise(latent: Latent, length: int, settings: dict[str, Any]) -> Callable[[range], Tensor]:
+    """The noise of some frames; rescheduled, it is made when it is asked for."""
     if settings["noise"] == _OWN:
-        return make_noise(latent, settings["seed"])
+        whole = make_noise(latent, settings["seed"])
+        return lambda place: whole.narrow(frame_axis(latent), place.start, len(place))
     source = NoiseSource(settings["seed"], length, min(settings["window_overlap"], length - 1))
     # A window that came in is the whole of its own windows.
-    return source.generate_noise({"samples": latent["samples"]})
+    plain = {key: value for key, value in latent.items() if key != WINDOW}
+    return lambda place: source.generate_noise(cut_latent(plain, place))
 
 
 def _what() -> list[io.Input]:
@@ -113,7 +116,7 @@ def _windows() -> list[io.Input]:
     return [
         io.Int.Input(
             "window_length",
-            default=WINDOW,
+            default=LENGTH,
             min=0,
             max=4096,
             tooltip="Latent frames that are sampled together; 0 is all of them. Memory grows with it.",

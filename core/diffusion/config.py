@@ -24,7 +24,7 @@ DETAIL_GAIN = 1.5
 DETAIL_POWER = 1.5
 """Power of the detail's loss that it is raised by, see ``guidance.guided``; chosen by benchmarks/consistency.py."""
 
-WINDOW, OVERLAP = 16, 4
+LENGTH, OVERLAP = 16, 4
 """Frames that are sampled together, and frames that neighbouring windows share."""
 
 CHUNK = 8

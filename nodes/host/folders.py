@@ -28,6 +28,9 @@ CLIP_FOLDERS = ("clip_iqa", "clip_vision", "text_encoders")
 FLOW_FOLDER = "optical_flow"
 """Name of the folder that flow networks are looked for in, besides our own."""
 
+DIFFUSION_FOLDERS = ("diffusion_models", "checkpoints", "vae", "text_encoders")
+"""Names of the folders that files of diffusion systems are looked for in, besides our own and that of flow networks."""
+
 ALLOWED_PATHS = "TEXTOVSR_PATHS"
 """Environment variable: folders that videos may be read from besides ComfyUI's own, separated as in PATH."""
 
@@ -67,6 +70,12 @@ def clip_folders() -> list[Path]:
 def flow_folders() -> list[Path]:
     """Where flow networks are looked for."""
     return [Path(folder) for name in (FLOW_FOLDER, WEIGHTS_FOLDER) for folder in folder_paths.get_folder_paths(name)]
+
+
+def diffusion_folders() -> list[Path]:
+    """Where the files of diffusion systems are looked for; the first is where downloads go."""
+    names = (WEIGHTS_FOLDER, *DIFFUSION_FOLDERS, FLOW_FOLDER)
+    return [Path(folder) for name in names for folder in folder_paths.get_folder_paths(name)]
 
 
 def temporary_path(suffix: str) -> Path:
