@@ -66,13 +66,25 @@ def in_words(system: System, found: Sequence[Found]) -> str:
     return "\n".join(lines)
 
 
+def terms(system: System) -> str:
+    """The size and the licences of all that is downloaded where nothing of a system is there, in short."""
+    wanted = [needed for needed in system.needs if not needed.inside]
+    licences = " and ".join(dict.fromkeys(needed.licence.name for needed in wanted))
+    return f"{system.title}: {_total(wanted)}, licence: {licences}."
+
+
 def before_download(system: System, found: Sequence[Found], target: Path) -> str:
     """What a download would fetch, and under which terms."""
     wanted = to_download(found)
-    sizes = [_place(needed).about for needed in wanted]
-    total = readable(sum(sizes)) if all(sizes) else f"at least {readable(sum(sizes))}" if any(sizes) else "unknown size"
-    head = f"{len(wanted)} files, {total}, would be downloaded to {target}."
+    head = f"{len(wanted)} files, {_total(wanted)}, would be downloaded to {target}."
     return f"{head}\n\n{in_words(system, found)}"
+
+
+def _total(wanted: Sequence[Needed]) -> str:
+    sizes = [_place(needed).about for needed in wanted]
+    if all(sizes):
+        return readable(sum(sizes))
+    return f"at least {readable(sum(sizes))} and files of unknown size" if any(sizes) else "unknown size"
 
 
 def _network(one: Found) -> list[str]:

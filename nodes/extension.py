@@ -13,6 +13,7 @@ NODES: dict[str, str] = {
     "llava_caption": "LLaVACaption",
     "degradation_text": "DegradationText",
     "text_ovsr_upscale": "TextOVSRUpscale",
+    "diffusion_restore": "DiffusionRestore",
     "degrade_video": "DegradeVideo",
     "encode_video": "EncodeVideo",
     "estimate_flow": "EstimateFlow",

@@ -97,11 +97,6 @@ def encode(network: OpenClipText, prompts: Sequence[str]) -> Tensor:
         return network(ids.masked_fill(mask == 0, PAD).to(network.positional_embedding.device))
 
 
-def holds_open_clip(shapes: Mapping[str, Sequence[int]], width: int = OpenClipConfig.width) -> bool:
-    """Whether a file with these keys and shapes holds the tower."""
-    return _prefix(shapes, width) is not None
-
-
 def _prefix(shapes: Mapping[str, Sequence[int]], width: int | None) -> str | None:
     """What stands before the tower's names: the first tower of that width counts, of any if None."""
     for key, shape in shapes.items():

@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from textovsr.core.errors import DamagedWeightsError, UnknownCheckpointError, WeightsNotFoundError
-from textovsr.core.text.open_clip_h import encode, holds_open_clip, load_open_clip_h
+from textovsr.core.text.open_clip_h import encode, load_open_clip_h
 from textovsr.models.open_clip_text import OpenClipConfig, OpenClipText
 
 PROMPTS = ["a photo of two cats, clear, high quality", ""]
@@ -94,8 +94,6 @@ def test_the_whole_one_leaves_out_the_last_of_24_layers() -> None:
     with torch.device("meta"):
         network = OpenClipText(OpenClipConfig())
     assert sum(value.numel() for value in network.parameters()) == 340_387_840
-    assert holds_open_clip({"cond_stage_model.model.token_embedding.weight": (49408, 1024)})
-    assert not holds_open_clip({"conditioner.embedders.1.model.token_embedding.weight": (49408, 1280)})
 
 
 @pytest.mark.parametrize(
