@@ -94,7 +94,7 @@ class UNet(nn.Module):
             x: (B,4,T,h,w), noisy scaled latents, at the low resolution. Statistics of normalisation are those of each
                 whole clip.
             timestep: 0 to 999.
-            context: (B,K,D), the text's tokens.
+            context: (B,K,D), the text's tokens, or (B,T,K,D), those of each frame.
             low_res: (B,3,T,h,w), RGB in [-1,1] with noise of ``noise_level``.
             noise_level: below ``config.noise_levels``; trained up to 350.
 
@@ -108,7 +108,7 @@ class UNet(nn.Module):
         times = torch.full((x.shape[0],), timestep, device=x.device)
         levels = torch.full((x.shape[0],), noise_level, device=x.device)
         embedding = self.time_embedding(waves(times, self.config.channels[0], x.dtype)) + self.class_embedding(levels)
-        context = context.repeat_interleave(x.shape[2], dim=0)
+        context = context.flatten(0, 1) if context.ndim == 4 else context.repeat_interleave(x.shape[2], dim=0)
         x = each_frame(self.conv_in, torch.cat([x, low_res], dim=1))
         x, skips = self._down(x, embedding, context)
         x = self.mid_temporal_block(self.mid_block(x, embedding, context), embedding)
@@ -154,5 +154,8 @@ def _check(x: Tensor, low_res: Tensor, context: Tensor) -> None:
     expected = (x.shape[0], FRAME_CHANNELS, *x.shape[2:])
     if tuple(low_res.shape) != expected:
         raise ShapeError(f"Expected frames {expected} for these latents, got {tuple(low_res.shape)}.")
-    if len(context) != len(x):
-        raise ShapeError(f"Expected one text for each of {len(x)} clips, got {len(context)}; repeat it.")
+    if context.ndim not in (3, 4) or tuple(context.shape[:-2]) not in ((len(x),), (len(x), x.shape[2])):
+        raise ShapeError(
+            f"Expected a text for each of {len(x)} clips, ({len(x)},K,D), or of their {x.shape[2]} frames, got "
+            f"{tuple(context.shape)}; repeat it."
+        )

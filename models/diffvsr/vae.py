@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from ...core.errors import ShapeError
 from .config import FRAME_CHANNELS, LATENT_CHANNELS, VAEConfig
 from .layers import each_frame
-from .vae_blocks import ClipAttention, PictureAttention, PictureBlock, PictureResize, ResBlock, normalisation
+from .vae_blocks import ClipAttention, ClipConv, PictureAttention, PictureBlock, PictureResize, ResBlock, normalisation
 
 
 class _Level(nn.Module):
@@ -79,7 +79,7 @@ class Decoder(nn.Module):
             level.upsamplers.append(PictureResize(width, down=False))
         self.conv_norm_out = normalisation(widths[-1])
         self.conv_out = nn.Conv2d(widths[-1], FRAME_CHANNELS, 3, padding=1)
-        self.time_conv_out = nn.Conv3d(FRAME_CHANNELS, FRAME_CHANNELS, 3, padding=1)
+        self.time_conv_out = ClipConv(FRAME_CHANNELS)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B,4,T,h,w) -> (B,3,T,H,W)."""

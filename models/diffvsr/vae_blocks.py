@@ -35,15 +35,36 @@ class PictureBlock(nn.Module):
         return h + (self.conv_shortcut(x) if hasattr(self, "conv_shortcut") else x)
 
 
+class ClipConv(nn.Conv3d):
+    """A convolution over 3x3 pixels of three frames.
+
+    On a CPU it is run as one in two dimensions for each of the three, for which there are quicker kernels.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, channels, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B,C,T,h,w) -> (B,C,T,h,w)."""
+        if x.device.type != "cpu":
+            return super().forward(x)
+        before, at, after = self.weight.unbind(2)
+        result = each_frame(lambda frames: F.conv2d(frames, at, self.bias, padding=1), x)
+        if x.shape[2] > 1:
+            result[:, :, 1:] += each_frame(lambda frames: F.conv2d(frames, before, padding=1), x[:, :, :-1])
+            result[:, :, :-1] += each_frame(lambda frames: F.conv2d(frames, after, padding=1), x[:, :, 1:])
+        return result
+
+
 class _ClipBlock(nn.Module):
     """Two convolutions of a clip, normalised over all its frames together."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.norm1 = nn.GroupNorm(GROUPS, channels)
-        self.conv1 = nn.Conv3d(channels, channels, 3, padding=1)
+        self.conv1 = ClipConv(channels)
         self.norm2 = nn.GroupNorm(GROUPS, channels)
-        self.conv2 = nn.Conv3d(channels, channels, 3, padding=1)
+        self.conv2 = ClipConv(channels)
 
     def forward(self, x: Tensor) -> Tensor:
         h = self.conv1(F.silu(self.norm1(x)))

@@ -3,10 +3,11 @@
 import json
 from functools import lru_cache
 
+import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from textovsr.models.diffvsr.config import ROTARY_KEYS, read_unet_config, read_vae_config
+from textovsr.models.diffvsr.config import ROTARY_KEYS, VAEConfig, read_unet_config, read_vae_config
 from textovsr.models.diffvsr.unet import UNet
 from textovsr.models.diffvsr.vae import VAE
 from textovsr.tests.helpers.rule import GOLDEN
@@ -46,3 +47,11 @@ def small_vae() -> VAE:
     network = VAE(read_vae_config(weights))
     network.load_state_dict(weights)
     return network.eval().requires_grad_(False)
+
+
+@lru_cache(maxsize=1)
+def quick_vae() -> VAE:
+    """A decoder of a block a level, a third of the work."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return VAE(VAEConfig((32, 32, 32), blocks=0)).eval().requires_grad_(False)

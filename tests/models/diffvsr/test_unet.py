@@ -74,8 +74,19 @@ def test_what_does_not_fit_is_named() -> None:
         predict(x[:, :, 0])
     with pytest.raises(ShapeError, match=r"frames \(2, 3, 5, 12, 20\)"):
         predict(x[:, :, :5])
-    with pytest.raises(ShapeError, match="each of 2 clips, got 1"):
-        small_unet()(x, 1, x[:1, 0, 0], diffvsr_golden("unet")["in.low_res"], 50)
+    with pytest.raises(ShapeError, match=r"each of 2 clips, \(2,K,D\), or of their 8 frames"):
+        small_unet()(x, 1, x[:1, 0, 0, None], diffvsr_golden("unet")["in.low_res"], 50)
+
+
+@torch.inference_mode()
+def test_every_frame_may_have_its_own_text() -> None:
+    golden = diffvsr_golden("unet")
+    x, frames, text = golden["in.sample"][:1], golden["in.low_res"][:1], golden["in.encoder_hidden_states"]
+    whole = small_unet()(x, 981, text[:1], frames, 50)
+    same = small_unet()(x, 981, text[:1, None].expand(1, 8, -1, -1), frames, 50)
+    torch.testing.assert_close(same, whole, rtol=0, atol=1e-6)
+    mixed = small_unet()(x, 981, text[[0, 0, 0, 0, 1, 1, 1, 1]][None], frames, 50)
+    assert not torch.allclose(mixed, whole, atol=1e-3)
 
 
 def test_the_sizes_are_read_from_the_weights() -> None:

@@ -2,11 +2,13 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from textovsr.core.errors import ShapeError
 from textovsr.models.diffvsr.config import VAEConfig, read_vae_config
 from textovsr.models.diffvsr.vae import VAE
+from textovsr.models.diffvsr.vae_blocks import ClipConv
 from textovsr.tests.helpers.diffvsr import diffvsr_golden, published_keys, small_vae
 
 
@@ -43,6 +45,15 @@ def test_clips_of_a_batch_do_not_see_each_other() -> None:
     z = diffvsr_golden("vae")["in.z"].transpose(0, 1).reshape(4, 2, 4, 6, 10).transpose(0, 1)
     both = small_vae().decode(z)
     torch.testing.assert_close(both[1:], small_vae().decode(z[1:]), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("frames", [1, 2, 5])
+def test_a_convolution_of_clips_is_what_it_is_elsewhere(frames: int) -> None:
+    generator = torch.Generator().manual_seed(frames)
+    layer, x = ClipConv(3), torch.randn(2, 3, frames, 4, 5, generator=generator)
+    with torch.inference_mode():
+        expected = F.conv3d(x, layer.weight, layer.bias, padding=1)
+        torch.testing.assert_close(layer(x), expected, rtol=0, atol=1e-6)
 
 
 def test_what_does_not_fit_is_named() -> None:

@@ -1,0 +1,176 @@
+"""DiffVSR (ICCV 2025) as a streaming restorer.
+
+Windows of eight frames overlap by four, where their latents are blended; all begin with the same noise. The decoder
+sees the frames beside those that it makes. All noise is decided by the seed and a frame's number, so that work goes on
+anywhere as if it had never stopped.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+
+from ...models.diffvsr.config import LATENT_CHANNELS
+from ...models.diffvsr.vae import VAE
+from ..config import SCALE
+from ..overlaps import blend_weights
+from ..restorer import PromptedFrame, Shot
+from ..text.open_clip_h import encode
+from ..tiles import Check
+from ..windows import Window, WindowPlan
+from .diffusion_config import DiffVsrConfig
+from .diffvsr_decode import chunks, decode_clip
+from .diffvsr_memory import plan_tiles
+from .diffvsr_sampling import Clip, ClipSampler, ShotNoise, add_frame_noise
+from .diffvsr_tiles import CutShot, published_tiles
+from .fingerprint import fingerprint
+from .parts import Parts
+
+PARTS = ("text", "denoiser", "vae")
+"""The networks by name: an ``OpenClipText``, a ``diffvsr.UNet``, a ``diffvsr.VAE``."""
+
+_PROMPTS = 32
+"""Prompts whose tokens are kept, beside those of a window."""
+
+Embed = Callable[[Any, Sequence[str]], Tensor]
+"""The text network and B prompts to what the denoiser reads, (B,K,D)."""
+
+
+class DiffVsrRestorer:
+    """Streams clips through DiffVSR.
+
+    Args:
+        parts: the networks, see ``PARTS`` and ``diffvsr_loading``.
+        config: how it is run.
+        memory: bytes that may be used beside the weights.
+        embed: how prompts go through the text network.
+        noise: makes the noise of a shot of frames of a size.
+    """
+
+    scale = SCALE
+
+    def __init__(
+        self,
+        parts: Parts,
+        config: DiffVsrConfig,
+        memory: int,
+        embed: Embed = encode,
+        noise: Callable[[DiffVsrConfig, tuple[int, int]], ShotNoise] = ShotNoise,
+    ) -> None:
+        self.parts, self.config, self.memory, self.noise = parts, config, memory, noise
+        self._embed = embed
+        self._texts: dict[str, Tensor] = {}
+
+    @cached_property
+    def identity(self) -> str:
+        """See ``Restorer.identity``: a hash of the weights, which takes seconds, and all settings."""
+        weights = " ".join(fingerprint(*self.parts.use(name)) for name in PARTS)
+        return f"DiffVSR {weights} {self.config} {self.parts.device.type} {self.parts.dtype}"
+
+    def plan(self, height: int, width: int) -> WindowPlan:
+        """Windows as configured; tiles of the denoiser and of the decoder, see ``plan_tiles``."""
+        config = self.config
+        tiles = plan_tiles((height, width), config, self.memory, self.parts.dtype)
+        return WindowPlan(config.window - config.overlap, config.overlap, tiles)
+
+    def open_shot(self, height: int, width: int, plan: WindowPlan) -> Shot:
+        """Start a shot; the plan's tiles are those of ``plan``."""
+        size, side = (height, width), plan.tiles[0]
+        noise = self.noise(self.config, size)
+        if self.config.tiling != "published" or not side or side >= max(size):
+            return DiffVsrShot(self, noise, size, plan)
+        tiles = published_tiles(size, side)
+        whole = WindowPlan(plan.length, plan.look_ahead, (0, plan.tiles[1]))
+        shots = [DiffVsrShot(self, noise.cut(tile.rows, tile.columns), tile.size, whole) for tile in tiles]
+        return CutShot(shots, tiles, size)
+
+    def texts(self, prompts: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """What the denoiser reads of each caption and of what is not wanted, (T,K,D) each; computed once for each."""
+        config = self.config
+        wanted = [f"{prompt.strip()} {config.suffix}".strip() for prompt in prompts]
+        new = [text for text in dict.fromkeys([config.negative, *wanted]) if text not in self._texts]
+        if new:
+            if len(self._texts) > _PROMPTS:
+                new, self._texts = list(dict.fromkeys([config.negative, *wanted])), {}
+            (network,) = self.parts.use("text")
+            self._texts.update(zip(new, self._embed(network, new), strict=True))
+        positive = torch.stack([self._texts[text] for text in wanted])
+        return positive, self._texts[config.negative].expand_as(positive)
+
+
+class DiffVsrShot:
+    """One shot: the latents that the next window is blended with, and those that its decoder looks back at."""
+
+    def __init__(self, restorer: DiffVsrRestorer, noise: ShotNoise, size: tuple[int, int], plan: WindowPlan) -> None:
+        self._restorer, self._config, self._parts = restorer, restorer.config, restorer.parts
+        self._noise = noise
+        self._tile, self._decoder_tile = plan.tiles
+        self._length = plan.length + plan.look_ahead
+        self._ahead = self._before = torch.zeros(0, LATENT_CHANNELS, *size)
+
+    @torch.inference_mode()
+    def restore(self, window: Window[PromptedFrame], check: Check) -> Iterator[Tensor]:
+        """Yield the next window's kept frames; see ``Shot.restore``. Peak memory: what sampling or decoding needs."""
+        latents = self._latents(window, check)
+        yield from self._decode(window, latents, check)
+        recent = torch.cat([self._before, latents[: window.kept]])
+        self._before = recent[max(len(recent) - self._config.context, 0) :].clone()
+        self._ahead = latents[window.kept :].clone()
+
+    def state(self) -> dict[str, Tensor]:
+        """See ``Shot.state``: latents of the frames ahead, not blended, and of those that the decoder looks back at."""
+        return {key: value for key, value in (("ahead", self._ahead), ("before", self._before)) if len(value)}
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        """See ``Shot.load_state``."""
+        self._ahead = state.get("ahead", self._ahead)
+        self._before = state.get("before", self._before)
+
+    def _latents(self, window: Window[PromptedFrame], check: Check) -> Tensor:
+        """Of all frames of the window, (n,4,h,w) CPU: sampled, the first ones blended with what is known of them.
+
+        Interweaved latent transition (section 3.3), once, on the final latents.
+        """
+        count, known = len(window.items), self._ahead
+        if count <= len(known):
+            return known[:count]
+        sampled = self._sample(window, check)[:count]
+        for index, weight in enumerate(blend_weights(len(known), self._config.curve)):
+            sampled[index] = torch.lerp(sampled[index], known[index], weight)
+        return sampled
+
+    def _sample(self, window: Window[PromptedFrame], check: Check) -> Tensor:
+        """(n,4,h,w), the last ones of a window that is too short of frames that fill it up."""
+        count = len(window.items)
+        order = mirrored(count, max(self._length, count))
+        numbers = range(window.start, window.start + len(order))
+        device, dtype = self._parts.device, self._parts.dtype
+        check()
+        positive, negative = self._restorer.texts([window.items[i].prompt for i in order])
+        frames = torch.stack([2.0 * window.items[i].image.float() - 1.0 for i in order], dim=1)  # (3,T,h,w)
+        noisy = add_frame_noise(frames, self._noise.low_res(numbers), self._config.noise_level)
+        noise = self._noise.latents(numbers)
+        check()
+        (denoiser,) = self._parts.use("denoiser")
+        clip = Clip(noise.to(device), noisy.to(device), positive.to(device, dtype), negative.to(device, dtype))
+        sampler = ClipSampler(denoiser, self._tile, self._config, check)
+        return sampler.sample(clip).transpose(0, 1).cpu().contiguous()
+
+    def _decode(self, window: Window[PromptedFrame], latents: Tensor, check: Check) -> Iterator[Tensor]:
+        """The window's kept frames, a chunk at a time, with the frames beside them."""
+        check()
+        vae = cast("VAE", self._parts.use("vae")[0])
+        if self._config.decoder == "float32":
+            vae = vae.float()
+        clip, before = torch.cat([self._before, latents]), len(self._before)
+        for wanted, decoded in chunks(range(before, before + window.kept), len(clip), self._config.context):
+            frames = decode_clip(vae, clip[decoded.start : decoded.stop], self._decoder_tile, check)
+            yield from frames[wanted.start - decoded.start :][: len(wanted)]
+
+
+def mirrored(count: int, length: int) -> list[int]:
+    """Numbers of ``length`` frames made of ``count``, back and forth again; of a single one, that one."""
+    turn = max(2 * (count - 1), 1)
+    return [min(i % turn, turn - i % turn) if count > 1 else 0 for i in range(length)]

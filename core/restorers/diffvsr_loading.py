@@ -1,0 +1,37 @@
+"""DiffVSR's networks from the files that are published."""
+
+from pathlib import Path
+
+from torch import nn
+
+from ...models.registry import DIFFVSR, Architecture, load_network, read_state_dict
+from ..errors import UnknownCheckpointError
+from ..text.open_clip_h import load_open_clip_h
+
+_DENOISER, _VAE = DIFFVSR
+
+
+def load_diffvsr_parts(denoiser: Path, vae: Path, text: Path) -> dict[str, nn.Module]:
+    """The networks of a ``DiffVsrRestorer``: "denoiser", "vae" and "text", on the CPU, in eval mode.
+
+    Memory: tensors stay in the files until they are used, which must not change meanwhile; those that a file does not
+    hold in single precision are copied.
+
+    Args:
+        denoiser: ``DiffVSR_UNet.pt``, whose weights are under ``ema``, or a safetensors file of the same keys.
+        vae: ``TE-3DVAE.pt``, or a safetensors file.
+        text: OpenCLIP ViT-H-14's text tower, see ``load_open_clip_h``.
+
+    Raises:
+        WeightsNotFoundError: a file is not there.
+        DamagedWeightsError: a file is truncated or holds code.
+        UnknownCheckpointError: a file is another one, or something is missing in it, which is named.
+    """
+    return {"denoiser": _load(denoiser, _DENOISER), "vae": _load(vae, _VAE), "text": load_open_clip_h(text)}
+
+
+def _load(path: Path, architecture: Architecture) -> nn.Module:
+    try:
+        return load_network(read_state_dict(path, mapped=True), [architecture])
+    except UnknownCheckpointError as error:
+        raise UnknownCheckpointError(str(error).replace("the state_dict", str(path))) from error

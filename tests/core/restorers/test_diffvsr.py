@@ -1,0 +1,350 @@
+"""DiffVSR's restorer: the published numbers, the pipeline over windows, tiles, memory, cancelling."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from textovsr.core.errors import CancelledError, OutOfMemoryError, SettingError
+from textovsr.core.journal import Pause
+from textovsr.core.restoration import Restoration, Result, ShotFrame
+from textovsr.core.restorer import PromptedFrame
+from textovsr.core.restorers.diffusion_config import DiffVsrConfig
+from textovsr.core.restorers.diffvsr import DiffVsrRestorer, DiffVsrShot, mirrored
+from textovsr.core.restorers.diffvsr_decode import chunks
+from textovsr.core.restorers.diffvsr_sampling import (
+    ShotNoise,
+    add_frame_noise,
+    ddim_schedule,
+    frame_alphas,
+    latent_alphas,
+    noise_indices,
+)
+from textovsr.core.restorers.diffvsr_tiles import CutShot, published_tiles
+from textovsr.core.restorers.parts import HeldParts
+from textovsr.core.windows import WindowPlan, slide
+from textovsr.models.open_clip_text import OpenClipConfig, OpenClipText
+from textovsr.tests.helpers.diffvsr import diffvsr_golden, quick_vae, small_unet, small_vae
+from textovsr.tests.helpers.threads import one_thread  # noqa: F401 - a fixture
+
+ENOUGH = 1 << 34
+QUICK = DiffVsrConfig(steps=1, decoder="same")
+
+
+class Words(nn.Module):
+    """A text network whose tokens follow the length of the prompt."""
+
+    def forward(self, prompts: Sequence[str]) -> Tensor:
+        generators = [torch.Generator().manual_seed(len(prompt)) for prompt in prompts]
+        return torch.stack([torch.randn(7, 32, generator=generator) for generator in generators])
+
+
+def embed(network: nn.Module, prompts: Sequence[str]) -> Tensor:
+    return network(prompts)
+
+
+def parts(vae: nn.Module | None = None) -> HeldParts:
+    networks = {"text": Words(), "denoiser": small_unet(), "vae": vae or quick_vae()}
+    return HeldParts(networks, torch.device("cpu"), torch.float32)
+
+
+def make(config: DiffVsrConfig = QUICK, memory: int = ENOUGH) -> DiffVsrRestorer:
+    return DiffVsrRestorer(parts(), config, memory, embed)
+
+
+def clip(frames: int, height: int = 16, width: int = 24) -> list[ShotFrame]:
+    """A picture that moves by a pixel a frame."""
+    generator = torch.Generator().manual_seed(7)
+    coarse = torch.rand(1, 3, height // 4, (width + frames) // 4 + 1, generator=generator)
+    wide = F.interpolate(coarse, size=(height, width + frames), mode="bilinear")[0]
+    return [ShotFrame(wide[:, :, i : i + width].contiguous()) for i in range(frames)]
+
+
+def run(
+    frames: Sequence[ShotFrame], restorer: DiffVsrRestorer, begin: Pause | None = None
+) -> tuple[list[Tensor], list[Pause], list[str]]:
+    told: list[str] = []
+    size = frames[0].image.shape[-2], frames[0].image.shape[-1]
+    restoration = Restoration(restorer, restorer.plan(*size), lambda: None, told.append)
+    skip = begin.position.in_shot if begin else 0
+    items = list(restoration.run(frames[skip:], begin))
+    results = [item.image for item in items if isinstance(item, Result)]
+    return results, [item for item in items if isinstance(item, Pause)], told
+
+
+class GoldenNoise(ShotNoise):
+    """The noise of the published run."""
+
+    def latents(self, frames: range) -> Tensor:
+        return diffvsr_golden("e2e")["mid.init_latents"][0][:, frames.start : frames.stop]
+
+    def low_res(self, frames: range) -> Tensor:
+        drawn = torch.randn(1, 3, 16, 12, 20, generator=torch.Generator().manual_seed(10))
+        return drawn[0][:, frames.start : frames.stop]
+
+
+def published() -> DiffVsrRestorer:
+    golden, config = diffvsr_golden("e2e"), replace(DiffVsrConfig.published(), steps=4)
+
+    def given(_: nn.Module, prompts: Sequence[str]) -> Tensor:
+        assert f"a street {config.suffix}" in prompts
+        return torch.cat([golden["in.neg" if prompt == config.negative else "in.pos"] for prompt in prompts])
+
+    return DiffVsrRestorer(parts(small_vae()), config, ENOUGH, given, GoldenNoise)
+
+
+def published_clip() -> list[ShotFrame]:
+    images = diffvsr_golden("e2e")["in.image"][0].transpose(0, 1)
+    return [ShotFrame(0.5 * image + 0.5, "a street") for image in images]
+
+
+def test_the_published_run_is_reproduced(monkeypatch: pytest.MonkeyPatch) -> None:
+    golden, sampled = diffvsr_golden("e2e"), []
+    sample = DiffVsrShot._sample
+
+    def noted(shot: DiffVsrShot, *given: object) -> Tensor:
+        sampled.append(sample(shot, *given))  # type: ignore[arg-type]
+        return sampled[-1].clone()
+
+    monkeypatch.setattr(DiffVsrShot, "_sample", noted)
+    results, pauses, _ = run(published_clip(), published())
+    assert len(sampled) == 3, "the last four frames come from the window before"
+    for number, window in enumerate(sampled):
+        expected = golden[f"mid.chunk{number}"][0].transpose(0, 1)
+        torch.testing.assert_close(window, expected, rtol=0, atol=1e-4, msg=f"window {number}")
+    torch.testing.assert_close(pauses[1].state["ahead"], golden["mid.chunk1"][0].transpose(0, 1)[4:], rtol=0, atol=1e-4)
+    frames = (2.0 * torch.stack(results) - 1.0).clamp(-1, 1)
+    torch.testing.assert_close(frames, golden["out.frames"], rtol=0, atol=1e-4)
+
+
+def test_the_latents_are_fused_as_published() -> None:
+    golden, restorer = diffvsr_golden("e2e"), published()
+    restorer.parts, restorer.config = parts(), replace(restorer.config, context=4)
+    _, pauses, _ = run(published_clip(), restorer)
+    found = torch.cat([pause.state["before"] for pause in pauses[:-1]])
+    expected = golden["mid.fused"][0].transpose(0, 1)[:12]
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-4)
+
+
+def test_the_schedules_are_the_published_ones() -> None:
+    golden = diffvsr_golden("e2e")
+    torch.testing.assert_close(latent_alphas(), golden["sched.alphas_cumprod_linear"], rtol=0, atol=1e-7)
+    torch.testing.assert_close(frame_alphas(), golden["sched.alphas_cumprod_scaled_linear"], rtol=0, atol=1e-7)
+    for steps in (4, 50):
+        assert [step[0] for step in ddim_schedule(steps)] == golden[f"sched.timesteps{steps}"].tolist()
+    for steps in (1, 3, 7, 499, 500):
+        ends = [step[2] for step in ddim_schedule(steps)]
+        assert ends[:-1] == [step[1] for step in ddim_schedule(steps)[1:]]
+        assert ends[-1] == latent_alphas()[0]
+    noisy = add_frame_noise(golden["in.image"], GoldenNoise(QUICK, (12, 20)).low_res(range(16))[None], 50)
+    torch.testing.assert_close(noisy, golden["mid.noisy_lr"], rtol=0, atol=1e-6)
+
+
+def test_every_window_begins_with_the_same_noise() -> None:
+    """As the published map: windows of 8 at 0, 4, 8, ... see the same frames of noise, and shared frames theirs."""
+    config = DiffVsrConfig(seed=3)
+    indices = noise_indices(config, range(40))
+    assert all(sorted(indices[start : start + 8]) == list(range(8)) for start in range(0, 36, 4))
+    for start in range(30):
+        assert noise_indices(config, range(start, start + 8)) == indices[start : start + 8]
+    noise = ShotNoise(config, (6, 5))
+    assert torch.equal(noise.latents(range(11, 12))[:, 0], noise.latents(range(8))[:, indices[11]])
+    assert torch.equal(noise.cut(slice(1, 4), slice(2, 5)).low_res(range(3)), noise.low_res(range(3))[..., 1:4, 2:5])
+    own = ShotNoise(replace(config, reschedule=False), (6, 5)).latents(range(40))
+    assert len({frame.sum().item() for frame in own.unbind(1)}) == 40
+
+
+def test_seventeen_frames_come_out_and_a_run_goes_on_anywhere() -> None:
+    frames, restorer = clip(17, 24, 40), make(replace(QUICK, steps=2))
+    whole, pauses, told = run(frames, restorer)
+    assert len(whole) == 17
+    assert not told
+    assert all(image.shape == (3, 96, 160) and image.isfinite().all() for image in whole)
+    assert [pause.position.in_shot for pause in pauses] == [4, 8, 12, 16, 0]
+    for pause in pauses[1:4]:
+        rest, _, _ = run(frames, make(replace(QUICK, steps=2)), pause)
+        done = pause.position.in_shot
+        assert all(torch.equal(a, b) for a, b in zip(rest, whole[done:], strict=True)), done
+    assert not torch.allclose(whole[0], whole[1], atol=1e-3)
+
+
+@pytest.mark.parametrize("count", range(1, 10))
+def test_any_number_of_frames(count: int) -> None:
+    results, _, _ = run(clip(count, 16, 16), make())
+    assert len(results) == count
+    assert all(image.shape == (3, 64, 64) and image.isfinite().all() for image in results)
+
+
+def test_odd_sizes_and_captions_of_each_frame() -> None:
+    frames = clip(5, 17, 23)
+    plain, _, _ = run(frames, make())
+    assert plain[0].shape == (3, 68, 92)
+    spoken = [replace(frame, prompt="a long caption") if i >= 4 else frame for i, frame in enumerate(frames)]
+    assert not torch.equal(run(spoken, make())[0][4], plain[4])
+
+
+def test_a_prompt_is_embedded_once() -> None:
+    asked: list[str] = []
+
+    def noted(network: nn.Module, prompts: Sequence[str]) -> Tensor:
+        asked.extend(prompts)
+        return network(prompts)
+
+    restorer = DiffVsrRestorer(parts(), QUICK, ENOUGH, noted)
+    for _ in range(2):
+        restorer.texts(["a cat", "a cat", "a dog"])
+    assert asked == [QUICK.negative, f"a cat {QUICK.suffix}", f"a dog {QUICK.suffix}"]
+    for number in range(100):
+        restorer.texts([f"{number}"])
+    assert len(restorer._texts) < 40
+
+
+@torch.inference_mode()
+def test_the_tower_of_open_clip_says_what_is_seen() -> None:
+    tower = OpenClipText(OpenClipConfig(width=32, layers=1, heads=2, hidden=32))
+    networks = {"text": tower.eval(), "denoiser": small_unet(), "vae": quick_vae()}
+    restorer = DiffVsrRestorer(HeldParts(networks, torch.device("cpu"), torch.float32), QUICK, ENOUGH)
+    positive, negative = restorer.texts(["a street"] * 2)
+    assert positive.shape == negative.shape == (2, 77, 32)
+
+
+def test_the_decoder_knows_its_neighbours() -> None:
+    assert chunks(range(2, 6), 10, 2) == [(range(2, 6), range(8))]
+    assert chunks(range(10), 10, 1) == [
+        (range(4), range(5)),
+        (range(4, 8), range(3, 9)),
+        (range(8, 10), range(7, 10)),
+    ]
+    frames = clip(9)
+    alone, near = (run(frames, make(replace(QUICK, context=context)))[0] for context in (0, 2))
+    step = [float((a - b).abs().mean()) for a, b in zip(alone, near, strict=True)]
+    assert all(step), "every frame is decoded with others"
+
+
+def test_tiles_are_blended_at_every_step() -> None:
+    frames = clip(5, 32, 40)
+    whole, tiled = (run(frames, make(replace(QUICK, tile=tile, decoder_tile=tile)))[0] for tile in (0, 24))
+    assert all(a.shape == b.shape for a, b in zip(whole, tiled, strict=True))
+    assert max(float((a - b).abs().mean()) for a, b in zip(whole, tiled, strict=True)) > 0
+    edges = [float((image[:, :, 1:] - image[:, :, :-1]).abs().mean(dim=(0, 1)).max()) for image in (whole[0], tiled[0])]
+    assert edges[1] < 1.5 * edges[0], "no column stands out"
+
+
+def test_published_tiles_are_cut_hard() -> None:
+    spans = [[(tile.columns, tile.kept_columns) for tile in published_tiles((10, width), 256)] for width in (700, 560)]
+    assert spans[0] == [
+        (slice(0, 320), slice(0, 256)),
+        (slice(192, 576), slice(256, 512)),
+        (slice(448, 700), slice(512, 700)),
+    ]
+    assert spans[1] == [(slice(0, 320), slice(0, 256)), (slice(192, 560), slice(256, 560))]
+    restorer = make(replace(QUICK, tiling="published", tile=80))
+    frames = clip(5, 16, 240)
+    results, pauses, _ = run(frames, restorer)
+    shot = restorer.open_shot(16, 240, restorer.plan(16, 240))
+    assert isinstance(shot, CutShot)
+    noise = restorer.noise(restorer.config, (16, 240)).cut(slice(0, 16), slice(0, 144))
+    alone = DiffVsrShot(restorer, noise, (16, 144), WindowPlan(4, 4, (0, 0)))
+    cut = [PromptedFrame(frame.image[:, :, :144]) for frame in frames]
+    first = next(iter(slide(cut, WindowPlan(4, 4))))
+    expected = list(alone.restore(first, lambda: None))
+    assert all(torch.equal(a[..., : 4 * 80], b[..., : 4 * 80]) for a, b in zip(results, expected, strict=False))
+    rest, _, _ = run(frames, make(restorer.config), pauses[0])
+    assert torch.equal(rest[0], results[4])
+
+
+def test_a_check_stops_the_work_inside_a_step() -> None:
+    calls = 0
+
+    def check() -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 6:
+            raise CancelledError
+
+    restorer = make(replace(QUICK, steps=50, tile=16))
+    frames = clip(3, 16, 40)
+    with pytest.raises(CancelledError):
+        list(Restoration(restorer, restorer.plan(16, 40), check, print).run(frames))
+    assert calls == 6
+
+
+class Scarce(HeldParts):
+    """Networks that find no memory at one use of one of them."""
+
+    def __init__(self, held: HeldParts, name: str, fails: Iterator[bool]) -> None:
+        super().__init__(held._networks, held.device, held.dtype)
+        self._name, self._fails = name, fails
+
+    def use(self, *names: str) -> tuple[nn.Module, ...]:
+        if self._name in names and next(self._fails, False):
+            raise RuntimeError("CUDA out of memory (not really)")
+        return super().use(*names)
+
+
+@pytest.mark.parametrize("name", ["denoiser", "vae"])
+def test_when_memory_runs_out_the_work_goes_on_with_less(name: str) -> None:
+    frames = clip(9)
+    restorer = DiffVsrRestorer(Scarce(parts(), name, iter([False, True])), QUICK, ENOUGH, embed)
+    results, _, told = run(frames, restorer)
+    assert len(results) == 9
+    assert len(told) == 1
+    assert "tiles of 16 pixels" in told[0]
+    plain = run(frames, make())[0]
+    assert all(torch.equal(a, b) for a, b in zip(results[:4], plain[:4], strict=True)), "what came out before stays"
+
+
+def test_shorter_windows_work_too_and_nothing_at_all_is_said_so() -> None:
+    frames = clip(9)
+    restorer = make()
+    restoration = Restoration(restorer, WindowPlan(2, 4, (0, 0)), lambda: None, print)
+    assert sum(isinstance(item, Result) for item in restoration.run(frames)) == 9
+    never = DiffVsrRestorer(Scarce(parts(), "vae", iter([True] * 99)), QUICK, ENOUGH, embed)
+    with pytest.raises(OutOfMemoryError, match="Expected windows of 1 frames"):
+        run(frames, never)
+
+
+def test_memory_and_size_set_the_tiles() -> None:
+    config = DiffVsrConfig()
+    assert make(config, 1 << 36).plan(180, 320) == WindowPlan(4, 4, (0, 0))
+    assert make(config).plan(360, 640).tiles[0] == 256
+    assert all(64 < side < 320 for side in make(config, 1 << 32).plan(180, 320).tiles)
+    assert make(config, 1).plan(180, 320).tiles == (64, 64)
+    assert make(replace(config, tile=100, decoder_tile=48), 1).plan(180, 320).tiles == (100, 48)
+    assert make(DiffVsrConfig.published(), 1).plan(180, 320).tiles[0] == 0
+    assert make(DiffVsrConfig.published()).plan(360, 640).tiles[0] == 256
+
+
+def test_identity_names_weights_and_settings() -> None:
+    plain = make().identity
+    assert plain == make().identity
+    assert plain != make(replace(QUICK, noise_level=51)).identity
+    assert plain.startswith("DiffVSR ")
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"steps": 501}, "1 to 500 steps, got 501"),
+        ({"noise_level": 351}, "noise level of 0 to 350, got 351"),
+        ({"guidance_scale": float("nan")}, "guidance scale of 1 or more, got nan"),
+        ({"overlap": 8}, "overlap by less, got 8 and 8"),
+        ({"curve": "bent"}, "one of the curves .*got 'bent'"),
+        ({"tiling": "none"}, "blended or published tiling"),
+        ({"context": -1}, "0 or more, got -1"),
+    ],
+)
+def test_settings_out_of_range_are_named(settings: dict[str, object], message: str) -> None:
+    with pytest.raises(SettingError, match=message):
+        DiffVsrConfig(**settings)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("count", "order"),
+    [(1, [0] * 8), (2, [0, 1, 0, 1, 0, 1, 0, 1]), (3, [0, 1, 2, 1, 0, 1, 2, 1]), (6, [0, 1, 2, 3, 4, 5, 4, 3])],
+)
+def test_short_windows_are_filled_by_going_back(count: int, order: list[int]) -> None:
+    assert mirrored(count, 8) == order
