@@ -50,6 +50,9 @@ def load_open_clip_h(source: Path | Mapping[str, Tensor], config: OpenClipConfig
     upscaler; ComfyUI's files of it), whatever stands before the names. Layers beyond the config's are left out, and so
     are the projection and the picture tower.
 
+    Memory: what a file holds in single precision stays there until it is used, so the file must not change meanwhile;
+    the tower once for a file of another precision.
+
     Args:
         source: a file, a folder as Hugging Face publishes it, or a state_dict, which may hold other networks too.
         config: the size; None reads it off the tensors: heads of 64, and 23 layers, or as many as a small one has.
@@ -63,7 +66,7 @@ def load_open_clip_h(source: Path | Mapping[str, Tensor], config: OpenClipConfig
         UnknownCheckpointError: it holds no such tower, or not all of it.
     """
     name = "the state_dict" if isinstance(source, Mapping) else str(source)
-    weights = source if isinstance(source, Mapping) else read_state_dict(_file(source))
+    weights = source if isinstance(source, Mapping) else read_state_dict(_file(source), mapped=True)
     tower = _tower(weights, name, config)
     config = config or _read_config(tower)
     kept = {key: value.float() for key, value in tower.items() if not _beyond(key, config.layers)}
