@@ -37,10 +37,10 @@ BROKEN_PICKLE = (
 
 _CALLBACKS = tuple(
     f"{package}.callbacks.{name}"
-    for package in ("pytorch_lightning", "lightning.pytorch", "lightning_fabric")
+    for package in ("pytorch_lightning", "lightning.pytorch")
     for name in ("model_checkpoint.ModelCheckpoint", "early_stopping.EarlyStopping", "lr_monitor.LearningRateMonitor")
 )
-_ASKED = re.compile(r"GLOBAL (\S+)")
+_ASKED = re.compile(r"(?:GLOBAL|Unsupported class) (\S+)")
 
 
 def open_pickled(path: Path, mapped: bool = False) -> Mapping[Any, Any]:
@@ -98,6 +98,8 @@ def _holds_tensors(value: object) -> bool:
 
 def _advice(error: Exception) -> str:
     asked = _ASKED.search(str(error)) if isinstance(error, pickle.UnpicklingError) else None
+    if asked and asked[1].rstrip(".,") in _CALLBACKS:
+        return "that is a name of PyTorch Lightning, which torch 2.5 or newer can be told is no danger: update torch"
     if asked:
         return (
             f"it may hold code, which is not run: it asks for {asked[1].rstrip('.,')}. Get the file from where it was "

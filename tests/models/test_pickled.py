@@ -46,6 +46,13 @@ def test_the_names_of_lightning_s_callbacks_are_no_danger(
     assert callback.__name__ == "ModelCheckpoint"
 
 
+def test_a_torch_that_cannot_be_told_is_named(tmp_path: Path, lightning: type, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.save({"state_dict": STATE, "callbacks": {lightning: {}}}, tmp_path / "net.ckpt")
+    monkeypatch.delattr(torch.serialization, "safe_globals")
+    with pytest.raises(DamagedWeightsError, match=r"ModelCheckpoint.*update torch\."):
+        open_pickled(tmp_path / "net.ckpt")
+
+
 @pytest.mark.parametrize("name", ["state_dict", "ema", "params_ema"])
 def test_tensors_are_found_where_checkpoints_hold_them(tmp_path: Path, name: str) -> None:
     path = tmp_path / "wrapped.pt"
