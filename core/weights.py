@@ -17,7 +17,9 @@ from .space import readable
 WEIGHTS_SUFFIXES = (*SUFFIXES, ".bin")
 
 Shapes = Mapping[str, tuple[int, ...]]
-"""The keys of a file and the sizes of its tensors."""
+"""The keys of a file, or those that tell networks apart, and the sizes of its tensors."""
+
+_TELLING = tuple({key for system in SYSTEMS for needed in system.needs for key in needed.keys})
 
 _LONGEST_HEADER = 100_000_000  # of a safetensors file, in bytes
 _UNMAPPED = 100_000_000  # bytes of a file of before torch 1.6, which has to be read whole to be looked into
@@ -70,13 +72,13 @@ def find_files(system: System, folders: Sequence[Path]) -> list[Found]:
 
 
 def require_files(system: System, folders: Sequence[Path]) -> dict[str, Path]:
-    """The file of every network a system needs, by the network's name.
+    """The file of every network a system needs, by the network's name; without those that something else stands in for.
 
     Raises:
         WeightsNotFoundError: something is missing; the message says how to get it.
     """
     found = find_files(system, folders)
-    missing = [one for one in found if one.path is None]
+    missing = [one for one in found if one.path is None and not one.needed.spare]
     if missing:
         raise WeightsNotFoundError(
             f"Expected the files of {system.title}, {' and '.join(_lacking(one) for one in missing)} missing; run "
@@ -103,7 +105,9 @@ def hub_folders(system: System) -> list[Path]:
 
 
 def read_shapes(path: Path) -> Shapes:
-    """The keys of a file and the sizes of its tensors, which are not read.
+    """The keys of a file that tell networks apart, and the sizes of their tensors, which are not read.
+
+    Memory: the answers for the files that were looked into last are kept.
 
     Raises:
         DamagedWeightsError: the file is cut short or holds code.
@@ -167,6 +171,10 @@ def _lacking(one: Found) -> str:
 
 @lru_cache(maxsize=4096)
 def _read_shapes(path: Path, size: int, changed: int) -> Shapes:
+    return {key: shape for key, shape in _all_shapes(path, size).items() if key.endswith(_TELLING)}
+
+
+def _all_shapes(path: Path, size: int) -> Shapes:
     if path.suffix != ".safetensors":
         from ..models.pickled import open_pickled, tensors_of  # loads torch, which a listing can do without
 
