@@ -1,0 +1,186 @@
+"""What MGLD-VSR's restorer is made of: sizes, noise, tiles, motion, settings."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given
+from hypothesis import strategies as st
+
+from textovsr.core.errors import SettingError
+from textovsr.core.restorer import PromptedFrame
+from textovsr.core.restorers.diffusion_config import MgldConfig
+from textovsr.core.restorers.mgld_canvas import Canvas
+from textovsr.core.restorers.mgld_codec import decode_frames, encode_frames
+from textovsr.core.restorers.mgld_memory import plan_tiles
+from textovsr.core.restorers.mgld_motion import clip_motion
+from textovsr.core.restorers.mgld_outer import TiledShot, outer_places
+from textovsr.core.restorers.mgld_sampling import clip_noise, noise_indices
+from textovsr.core.windows import Window
+from textovsr.models.mgld.config import LATENT_SCALE
+from textovsr.models.raft import RAFT
+from textovsr.tests.helpers.mgld import moving_clip, tiny_networks
+from textovsr.tests.helpers.restorers import Enlarge, EnlargedShot
+
+SIDES = st.integers(16, 2000)
+OURS, PUBLISHED = MgldConfig(), MgldConfig.published()
+CPU = torch.device("cpu")
+
+
+@given(height=SIDES, width=SIDES)
+def test_what_is_worked_on_is_large_enough_and_can_be_halved(height: int, width: int) -> None:
+    canvas = Canvas.of((height, width), OURS)
+    assert min(canvas.enlarged) >= max(512, 4 * min(height, width))
+    for padded, enlarged, side in zip(canvas.padded, canvas.enlarged, (height, width), strict=True):
+        assert padded % 64 == 0
+        assert 0 <= padded - enlarged < 64
+        assert enlarged == pytest.approx(side * canvas.share, rel=0.01, abs=1)
+
+
+@pytest.mark.parametrize(
+    ("frame", "padded"), [((128, 128), (512, 512)), ((180, 320), (736, 1312)), ((64, 128), (512, 1024))]
+)
+def test_the_published_padding_is_both_sides_or_none(frame: tuple[int, int], padded: tuple[int, int]) -> None:
+    """180 x 4 = 720 is no multiple of 32: 736; 320 x 4 = 1280 is one, and gets 32 more."""
+    assert Canvas.of(frame, PUBLISHED).padded == padded
+
+
+@pytest.mark.parametrize("config", [MgldConfig(least_side=64), MgldConfig(least_side=256)])
+def test_frames_come_back_at_four_times_their_size(config: MgldConfig) -> None:
+    clip = moving_clip(1, 20, 34)
+    canvas = Canvas.of((20, 34), config)
+    large = canvas.enlarge(clip)
+    assert large.shape[-2:] == canvas.padded
+    assert -1 <= float(large.min()) <= float(large.max()) <= 1
+    back = canvas.finish(large[0])
+    assert back.shape == (3, 80, 136)
+    expected = F.interpolate(clip, scale_factor=4, mode="bicubic")[0].clamp(0, 1)
+    assert float((back - expected).abs().mean()) < 0.01
+
+
+@given(
+    window=st.integers(1, 8),
+    overlap=st.integers(0, 7),
+    start=st.integers(0, 40),
+    count=st.integers(1, 9),
+    seed=st.integers(0, 9),
+)
+def test_a_frame_s_noise_does_not_depend_on_what_is_asked_for_with_it(
+    window: int, overlap: int, start: int, count: int, seed: int
+) -> None:
+    config = MgldConfig(window=window, overlap=min(overlap, window - 1), seed=seed)
+    whole = noise_indices(config, range(60))
+    assert noise_indices(config, range(start, start + count)) == whole[start : start + count]
+    stride = config.window - config.overlap
+    for first in range(0, 60 - window, stride):
+        assert sorted(whole[first : first + window]) == list(range(window))
+
+
+def test_noise_is_normal_and_its_own_for_every_step_and_seed() -> None:
+    noise = clip_noise(OURS, range(5), (4, 32, 32), CPU)
+    first, second = noise(0), noise(1)
+    assert first.shape == (5, 4, 32, 32)
+    assert torch.equal(first, noise(0))
+    assert float(first.mean()) == pytest.approx(0, abs=0.03)
+    assert float(first.std()) == pytest.approx(1, abs=0.03)
+    correlation = torch.corrcoef(torch.stack([*first.flatten(1), *second.flatten(1)])) - torch.eye(10)
+    assert float(correlation.abs().max()) < 0.1
+    assert not torch.equal(first, clip_noise(MgldConfig(seed=1), range(5), (4, 32, 32), CPU)(0))
+    alone = clip_noise(MgldConfig(reschedule=False), range(3, 8), (4, 32, 32), CPU)(0)
+    torch.testing.assert_close(alone[:2], first[3:])
+
+
+@torch.inference_mode()
+def test_one_tile_of_the_autoencoder_is_the_autoencoder_and_more_cover_the_frame() -> None:
+    vae = tiny_networks()["vae"]
+    frames = 2 * moving_clip(3, 48, 64) - 1
+    calls: list[int] = []
+
+    def check() -> None:
+        calls.append(1)
+
+    mean, log_variance = encode_frames(vae, frames, 64, check)
+    expected, expected_variance, features = vae.encode(frames)
+    torch.testing.assert_close(mean, expected)
+    torch.testing.assert_close(log_variance, expected_variance)
+    assert len(calls) == 3
+    latents = LATENT_SCALE * mean
+    torch.testing.assert_close(decode_frames(vae, latents, frames, 0.5, 64, check), vae.decode(mean, features, 3, 0.5))
+    calls.clear()
+    tiled = decode_frames(vae, latents, frames, 0.5, 32, check)
+    assert tiled.shape == (3, 3, 48, 64)
+    assert tiled.isfinite().all()
+    assert len(calls) == 2 * 2 * 3
+
+
+def test_motion_is_found_on_the_grid_of_the_latents() -> None:
+    """A frame moves by a pixel right and half a pixel down, of the input: half as much on the latents' grid."""
+    canvas = Canvas.of((48, 64), MgldConfig(least_side=64))
+    frames = canvas.enlarge(moving_clip(3, 48, 64))
+    for published in (False, True):
+        motion = clip_motion(tiny_networks()["flow"], frames, CPU, published, lambda: None)
+        assert motion.forward_flow.shape == (2, 2, 24, 32)
+        inner = motion.forward_flow[..., 4:-4, 4:-4].mean(dim=(0, 2, 3))
+        torch.testing.assert_close(inner, torch.tensor([0.5, 0.25]), atol=0.15, rtol=0)
+
+
+def test_the_published_flow_looks_ten_times_at_pictures_that_are_not_centred() -> None:
+    network = RAFT().eval()
+    seen: list[object] = []
+
+    def note(module: RAFT, given: tuple[object, ...], named: dict[str, object]) -> None:
+        seen.append((given[2:], named))
+
+    network.register_forward_pre_hook(note, with_kwargs=True)
+    frames = 2 * moving_clip(2, 32, 32) - 1
+    for published in (False, True):
+        clip_motion(network, frames.repeat_interleave(2, dim=-1), CPU, published, lambda: None)
+    assert seen == [((), {}), ((10,), {"centred": False})]
+
+
+@pytest.mark.parametrize("even", [True, False])
+def test_tiles_of_their_own_come_together(even: bool) -> None:
+    clip, places = moving_clip(3, 50, 70), outer_places((50, 70), 32)
+    shots = [EnlargedShot(Enlarge(2, 1)) for _ in places]
+    shot = TiledShot(shots, places, (50, 70), even)
+    window = Window(0, tuple(PromptedFrame(image) for image in clip), kept=2, last=False)
+    found = torch.stack(list(shot.restore(window, lambda: None)))
+    torch.testing.assert_close(found, F.interpolate(clip[:2], scale_factor=4))
+    others = [EnlargedShot(Enlarge(2, 1)) for _ in places]
+    again = TiledShot(others, places, (50, 70), even)
+    again.load_state(shot.state())
+    assert [other.done for other in others] == [2] * len(places)
+
+
+@given(height=SIDES, width=SIDES, memory=st.integers(0, 1 << 36), more=st.integers(0, 1 << 36))
+def test_more_memory_never_makes_smaller_tiles(height: int, width: int, memory: int, more: int) -> None:
+    canvas = Canvas.of((height, width), OURS)
+    small = plan_tiles(canvas, OURS, memory, torch.float16)
+    large = plan_tiles(canvas, OURS, memory + more, torch.float16)
+    for lesser, greater in zip(small, large, strict=True):
+        assert canvas.tile_side(greater, 64) >= canvas.tile_side(lesser, 64) >= 64
+    assert plan_tiles(canvas, PUBLISHED, memory, torch.float16)[0] == canvas.input_side(512)
+
+
+@given(height=SIDES, width=SIDES, tile=st.sampled_from([64, 128, 256, 512, 960]))
+def test_a_tile_keeps_its_side_through_pixels_of_the_input(height: int, width: int, tile: int) -> None:
+    canvas = Canvas.of((height, width), OURS)
+    side = canvas.input_side(tile)
+    assert canvas.tile_side(side, 64) == (tile // 64 * 64 if side else max(canvas.padded))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"steps": 1}, "2 to 1000 steps, got 1"),
+        ({"fidelity": 1.5}, "fidelity"),
+        ({"window": 3, "overlap": 3}, "got 3 and 3"),
+        ({"curve": "straight"}, "'straight'"),
+        ({"context": -1}, "-1"),
+        ({"least_side": 32}, "32"),
+        ({"tile": 100}, "multiple of 64"),
+        ({"vae_tile": -64}, "multiple of 64"),
+    ],
+)
+def test_settings_out_of_range_are_named(settings: dict[str, object], message: str) -> None:
+    with pytest.raises(SettingError, match=message):
+        MgldConfig(**settings)
