@@ -16,7 +16,7 @@ _TRAINED_STEPS = 1000
 _LOW, _HIGH = 1e-4, 2e-2
 """Least and greatest beta of both schedules."""
 
-_BOTH_PIXELS = 128 * 128
+BOTH_PIXELS = 128 * 128
 """Up to this size a tile is gone through once for both texts, which is quicker; a larger one would take the memory."""
 
 _WHOLE = (slice(None), slice(None))
@@ -113,7 +113,7 @@ class ClipSampler:
         dtype, level = clip.positive.dtype, self.config.noise_level
         x, frames = (part[None].to(dtype) for part in tile)
         texts = torch.stack([clip.negative, clip.positive])
-        if x.shape[-2] * x.shape[-1] <= _BOTH_PIXELS:
+        if x.shape[-2] * x.shape[-1] <= BOTH_PIXELS:
             both = self.denoiser(x.expand(2, *x.shape[1:]), timestep, texts, frames.expand(2, *frames.shape[1:]), level)
             return both[0].float(), both[1].float()
         negative = self.denoiser(x, timestep, texts[:1], frames, level)

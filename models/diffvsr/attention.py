@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from ..feed_forward import FeedForward
 from .config import GROUPS, UNetConfig
-from .layers import TimeConv, each_frame
+from .layers import TimeConv, activated, each_frame
 
 _ROTARY = 32
 """Channels of a head that are turned by the position, at most."""
@@ -22,6 +22,9 @@ _SMALL_SHARE = 0.5
 
 _ROWS = 16384
 """Places that attend along time at once: kernels take no more than 65535, and memory stays bounded."""
+
+_TOKENS = 1 << 16
+"""Tokens that go through a feed-forward layer at once, whose middle is eight times as wide."""
 
 
 class Attention(nn.Module):
@@ -132,7 +135,8 @@ class TransformerBlock(nn.Module):
         x = x + self.attn1(self.norm1(x), context if self.text_only else None)
         x = x + self.attn2(self.norm2(x), context)
         x = self._along_time(x, frames, size)
-        return x + self.ff(self.norm3(x))
+        frames_at_once = max(_TOKENS // x.shape[1], 1)
+        return torch.cat([part + self.ff(self.norm3(part)) for part in x.split(frames_at_once)])
 
     def _along_time(self, x: Tensor, frames: int, size: torch.Size) -> Tensor:
         """Multi-scale temporal attention (section 3.2): h + attention(h) + up(small attention(down(h))) / 2."""
@@ -163,8 +167,8 @@ class _TimeResidual(nn.Module):
         self.conv2 = TimeConv(channels, channels, 3)
 
     def forward(self, x: Tensor) -> Tensor:
-        h = self.conv1(F.silu(self.norm1(x)))
-        return x + self.conv2(F.silu(self.norm2(h)))
+        h = self.conv1(activated(self.norm1, x))
+        return x + self.conv2(activated(self.norm2, h))
 
 
 class Transformer(nn.Module):

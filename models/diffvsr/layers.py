@@ -38,8 +38,14 @@ class TimeEmbedding(nn.Module):
 
 def each_frame(layer: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     """Apply what takes pictures (N,C,h,w) to every frame of (B,C,T,h,w)."""
-    pictures = layer(rearrange(x, "b c t h w -> (b t) c h w"))
-    return rearrange(pictures, "(b t) c h w -> b c t h w", b=x.shape[0])
+    batch, pictures = x.shape[0], rearrange(x, "b c t h w -> (b t) c h w")
+    del x  # what came in as a temporary is gone before the layer needs its memory
+    return rearrange(layer(pictures), "(b t) c h w -> b c t h w", b=batch)
+
+
+def activated(norm: nn.Module, x: Tensor) -> Tensor:
+    """Normalise, and apply SiLU in the memory of the normalised."""
+    return F.silu(norm(x), inplace=True)
 
 
 class TimeConv(nn.Conv3d):
@@ -69,9 +75,9 @@ class ResnetBlock(nn.Module):
 
     def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
         """(B,C,T,h,w), (B,E) -> (B,C',T,h,w)."""
-        h = each_frame(self.conv1, F.silu(self.norm1(x)))
+        h = each_frame(self.conv1, activated(self.norm1, x))
         h = h + self.time_emb_proj(F.silu(embedding))[:, :, None, None, None]
-        h = each_frame(self.conv2, F.silu(self.norm2(h)))
+        h = each_frame(self.conv2, activated(self.norm2, h))
         return h + (each_frame(self.conv_shortcut, x) if hasattr(self, "conv_shortcut") else x)
 
 
@@ -88,9 +94,9 @@ class TimeResnetBlock(nn.Module):
 
     def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
         """(B,C,T,h,w), (B,E) -> (B,C,T,h,w)."""
-        h = self.conv1(F.silu(self.norm1(x)))
+        h = self.conv1(activated(self.norm1, x))
         h = h + self.time_emb_proj(F.silu(embedding))[:, :, None, None, None]
-        return x + self.conv2(F.silu(self.norm2(h)))
+        return x + self.conv2(activated(self.norm2, h))
 
 
 class TemporalModule(nn.Module):

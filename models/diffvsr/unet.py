@@ -4,13 +4,12 @@ from collections.abc import Sequence
 from typing import cast
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...core.errors import ShapeError
 from .attention import Transformer
 from .config import FRAME_CHANNELS, GROUPS, LATENT_CHANNELS, UNetConfig
-from .layers import Downsample, ResnetBlock, TemporalModule, TimeEmbedding, Upsample, each_frame, waves
+from .layers import Downsample, ResnetBlock, TemporalModule, TimeEmbedding, Upsample, activated, each_frame, waves
 
 
 class _Level(nn.Module):
@@ -113,7 +112,7 @@ class UNet(nn.Module):
         x, skips = self._down(x, embedding, context)
         x = self.mid_temporal_block(self.mid_block(x, embedding, context), embedding)
         x = self._up(x, skips, embedding, context)
-        return each_frame(self.conv_out, F.silu(self.conv_norm_out(x)))
+        return each_frame(self.conv_out, activated(self.conv_norm_out, x))
 
     def _down(self, x: Tensor, embedding: Tensor, context: Tensor) -> tuple[Tensor, list[Tensor]]:
         skips = [x]

@@ -2,12 +2,11 @@
 
 from typing import cast
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...core.errors import ShapeError
 from .config import FRAME_CHANNELS, LATENT_CHANNELS, VAEConfig
-from .layers import each_frame
+from .layers import activated, each_frame
 from .vae_blocks import ClipAttention, ClipConv, PictureAttention, PictureBlock, PictureResize, ResBlock, normalisation
 
 
@@ -60,7 +59,7 @@ class Encoder(nn.Module):
         for level in _levels(self.down_blocks):
             for layer in (*level.resnets, *level.downsamplers):
                 x = layer(x)
-        return self.conv_out(F.silu(self.conv_norm_out(self.mid_block(x))))
+        return self.conv_out(activated(self.conv_norm_out, self.mid_block(x)))
 
 
 class Decoder(nn.Module):
@@ -89,7 +88,7 @@ class Decoder(nn.Module):
                 x = block(x)
             for resize in level.upsamplers:
                 x = each_frame(resize, x)
-        x = each_frame(lambda frames: self.conv_out(F.silu(self.conv_norm_out(frames))), x)
+        x = each_frame(lambda frames: self.conv_out(activated(self.conv_norm_out, frames)), x)
         return self.time_conv_out(x)
 
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from ..feed_forward import FeedForward
 from .attention import Attention
 from .config import GROUPS
-from .layers import each_frame, waves
+from .layers import activated, each_frame, waves
 
 
 def normalisation(channels: int) -> nn.GroupNorm:
@@ -30,8 +30,8 @@ class PictureBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N,C,h,w) -> (N,C',h,w)."""
-        h = self.conv1(F.silu(self.norm1(x)))
-        h = self.conv2(F.silu(self.norm2(h)))
+        h = self.conv1(activated(self.norm1, x))
+        h = self.conv2(activated(self.norm2, h))
         return h + (self.conv_shortcut(x) if hasattr(self, "conv_shortcut") else x)
 
 
@@ -67,8 +67,8 @@ class _ClipBlock(nn.Module):
         self.conv2 = ClipConv(channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        h = self.conv1(F.silu(self.norm1(x)))
-        return x + self.conv2(F.silu(self.norm2(h)))
+        h = self.conv1(activated(self.norm1, x))
+        return x + self.conv2(activated(self.norm2, h))
 
 
 class _Mixer(nn.Module):

@@ -164,7 +164,7 @@ def test_seventeen_frames_come_out_and_a_run_goes_on_anywhere() -> None:
     assert not told
     assert all(image.shape == (3, 96, 160) and image.isfinite().all() for image in whole)
     assert [pause.position.in_shot for pause in pauses] == [4, 8, 12, 16, 0]
-    for pause in pauses[1:4]:
+    for pause in (pauses[1], pauses[3]):
         rest, _, _ = run(frames, make(replace(QUICK, steps=2)), pause)
         done = pause.position.in_shot
         assert all(torch.equal(a, b) for a, b in zip(rest, whole[done:], strict=True)), done
@@ -241,17 +241,18 @@ def test_published_tiles_are_cut_hard() -> None:
         (slice(448, 700), slice(512, 700)),
     ]
     assert spans[1] == [(slice(0, 320), slice(0, 256)), (slice(192, 560), slice(256, 560))]
-    restorer = make(replace(QUICK, tiling="published", tile=80))
-    frames = clip(5, 16, 240)
+
+
+def test_a_published_tile_is_restored_on_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("textovsr.core.restorers.diffvsr_tiles.DIFFVSR_CONTEXT", 8)
+    restorer, frames = make(replace(QUICK, tiling="published", tile=16)), clip(5, 16, 40)
     results, pauses, _ = run(frames, restorer)
-    shot = restorer.open_shot(16, 240, restorer.plan(16, 240))
-    assert isinstance(shot, CutShot)
-    noise = restorer.noise(restorer.config, (16, 240)).cut(slice(0, 16), slice(0, 144))
-    alone = DiffVsrShot(restorer, noise, (16, 144), WindowPlan(4, 4, (0, 0)))
-    cut = [PromptedFrame(frame.image[:, :, :144]) for frame in frames]
-    first = next(iter(slide(cut, WindowPlan(4, 4))))
-    expected = list(alone.restore(first, lambda: None))
-    assert all(torch.equal(a[..., : 4 * 80], b[..., : 4 * 80]) for a, b in zip(results, expected, strict=False))
+    assert isinstance(restorer.open_shot(16, 40, restorer.plan(16, 40)), CutShot)
+    noise = restorer.noise(restorer.config, (16, 40)).cut(slice(0, 16), slice(0, 24))
+    alone = DiffVsrShot(restorer, noise, (16, 24), WindowPlan(4, 4, (0, 0)))
+    cut = [PromptedFrame(frame.image[:, :, :24]) for frame in frames]
+    expected = list(alone.restore(next(iter(slide(cut, WindowPlan(4, 4)))), lambda: None))
+    assert all(torch.equal(a[..., :64], b[..., :64]) for a, b in zip(results, expected, strict=False))
     rest, _, _ = run(frames, make(restorer.config), pauses[0])
     assert torch.equal(rest[0], results[4])
 
@@ -302,7 +303,7 @@ def test_shorter_windows_work_too_and_nothing_at_all_is_said_so() -> None:
     restorer = make()
     restoration = Restoration(restorer, WindowPlan(2, 4, (0, 0)), lambda: None, print)
     assert sum(isinstance(item, Result) for item in restoration.run(frames)) == 9
-    never = DiffVsrRestorer(Scarce(parts(), "vae", iter([True] * 99)), QUICK, ENOUGH, embed)
+    never = DiffVsrRestorer(Scarce(parts(), "text", iter([True] * 99)), QUICK, ENOUGH, embed)
     with pytest.raises(OutOfMemoryError, match="Expected windows of 1 frames"):
         run(frames, never)
 
