@@ -1,5 +1,6 @@
 """MGLD-VSR as a restorer: its sampling is the published one, and a clip comes out whole however it is cut."""
 
+import copy
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
@@ -214,6 +215,16 @@ def test_what_is_to_be_seen_is_said_to_the_denoiser_unless_switched_off() -> Non
     silent = images(run(QUICK, frames(2)))
     assert not torch.equal(said, silent)
     torch.testing.assert_close(images(run(replace(QUICK, captions=False), frames(2, prompt="a wall"))), silent)
+
+
+def test_half_precision_shows_nearly_the_same() -> None:
+    """Networks that change their precision while they take turns, as on a graphics card."""
+    networks = {name: copy.deepcopy(network) for name, network in tiny_networks().items()}
+    parts = HeldParts(networks, torch.device("cpu"), torch.bfloat16)
+    half = images(run(QUICK, frames(2), parts))
+    assert half.dtype == torch.float32
+    assert float((half - images(run(QUICK, frames(2)))).abs().mean()) < 0.1 * float(half.std())
+    torch.testing.assert_close(images(run(QUICK, frames(2), parts)), half)
 
 
 def test_the_identity_names_weights_and_settings_but_not_the_memory() -> None:
