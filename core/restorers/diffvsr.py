@@ -84,7 +84,7 @@ class DiffVsrRestorer:
         tiles = published_tiles(size, side)
         whole = WindowPlan(plan.length, plan.look_ahead, (0, plan.tiles[1]))
         shots = [DiffVsrShot(self, noise.cut(tile.rows, tile.columns), tile.size, whole) for tile in tiles]
-        return CutShot(shots, tiles, size)
+        return CutShot(shots, side, size)
 
     def texts(self, prompts: Sequence[str]) -> tuple[Tensor, Tensor]:
         """What the denoiser reads of each caption and of what is not wanted, (T,K,D) each; computed once for each."""

@@ -54,34 +54,73 @@ class CutShot:
 
     Args:
         shots: of the tiles.
-        tiles: where they are.
+        side: of the tiles; ``shots`` are in the order of ``published_tiles``.
         size: height and width of a frame.
     """
 
-    def __init__(self, shots: Sequence[Shot], tiles: Sequence[Tile], size: tuple[int, int]) -> None:
-        self._shots, self._tiles, self._size = shots, tiles, size
+    def __init__(self, shots: Sequence[Shot], side: int, size: tuple[int, int]) -> None:
+        self._shots, self._side, self._size = shots, side, size
+        self._tiles = published_tiles(size, side)
 
     def restore(self, window: Window[PromptedFrame], check: Check) -> Iterator[Tensor]:
         """See ``Shot.restore``. Peak memory: the window's results, beside one tile."""
         whole = torch.empty(window.kept, 3, *(SCALE * side for side in self._size))
         for shot, tile in zip(self._shots, self._tiles, strict=True):
             items = tuple(replace(item, image=item.image[:, tile.rows, tile.columns]) for item in window.items)
-            rows, columns = (_enlarged(span, 0) for span in (tile.kept_rows, tile.kept_columns))
-            inner = _enlarged(tile.kept_rows, tile.rows.start), _enlarged(tile.kept_columns, tile.columns.start)
+            rows, columns = (_enlarged(span) for span in (tile.kept_rows, tile.kept_columns))
+            inner_rows = _enlarged(_within(tile.kept_rows, tile.rows))
+            inner_columns = _enlarged(_within(tile.kept_columns, tile.columns))
             for index, image in enumerate(shot.restore(replace(window, items=items), check)):
-                whole[index, :, rows, columns] = image[:, inner[0], inner[1]]
+                whole[index, :, rows, columns] = image[:, inner_rows, inner_columns]
         yield from whole
 
     def state(self) -> dict[str, Tensor]:
         """See ``Shot.state``."""
-        return {f"{i}.{key}": value for i, shot in enumerate(self._shots) for key, value in shot.state().items()}
+        return {
+            f"{self._side}.{i}.{key}": value
+            for i, shot in enumerate(self._shots)
+            for key, value in shot.state().items()
+        }
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
-        """See ``Shot.load_state``."""
+        """See ``Shot.load_state``; the state may be that of a shot with other tiles, or with none."""
+        parts = _of_tiles(state, self._side)
+        if state and not parts:
+            whole = _joined(state, self._size)
+            parts = {
+                i: {k: value[..., t.rows, t.columns] for k, value in whole.items()} for i, t in enumerate(self._tiles)
+            }
         for i, shot in enumerate(self._shots):
-            prefix = f"{i}."
-            shot.load_state({k.removeprefix(prefix): value for k, value in state.items() if k.startswith(prefix)})
+            shot.load_state(parts.get(i, {}))
 
 
-def _enlarged(span: slice, origin: int) -> slice:
-    return slice(SCALE * (span.start - origin), SCALE * (span.stop - origin))
+def _joined(state: Mapping[str, Tensor], size: tuple[int, int]) -> dict[str, Tensor]:
+    """The state of a shot with tiles as that of one without: what is kept of each tile, side by side."""
+    plain = {key: value for key, value in state.items() if "." not in key}
+    for side in {int(key.split(".")[0]) for key in state.keys() - plain.keys()}:
+        tiles = published_tiles(size, side)
+        for i, part in _of_tiles(state, side).items():
+            tile = tiles[i]
+            rows, columns = _within(tile.kept_rows, tile.rows), _within(tile.kept_columns, tile.columns)
+            for key, value in part.items():
+                whole = plain.setdefault(key, value.new_zeros(*value.shape[:-2], *size))
+                whole[..., tile.kept_rows, tile.kept_columns] = value[..., rows, columns]
+    return plain
+
+
+def _of_tiles(state: Mapping[str, Tensor], side: int) -> dict[int, dict[str, Tensor]]:
+    """The states of the tiles of this side by their number."""
+    parts: dict[int, dict[str, Tensor]] = {}
+    for key, value in state.items():
+        if key.startswith(f"{side}."):
+            _, number, name = key.split(".")
+            parts.setdefault(int(number), {})[name] = value
+    return parts
+
+
+def _within(span: slice, outer: slice) -> slice:
+    return slice(span.start - outer.start, span.stop - outer.start)
+
+
+def _enlarged(span: slice) -> slice:
+    return slice(SCALE * span.start, SCALE * span.stop)

@@ -1,6 +1,7 @@
 """DiffVSR's restorer: the published numbers, the pipeline over windows, tiles, memory, cancelling."""
 
 from collections.abc import Iterator, Sequence
+from copy import deepcopy
 from dataclasses import replace
 
 import pytest
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 from textovsr.core.errors import CancelledError, OutOfMemoryError, SettingError
 from textovsr.core.journal import Pause
 from textovsr.core.restoration import Restoration, Result, ShotFrame
-from textovsr.core.restorer import PromptedFrame
+from textovsr.core.restorer import PromptedFrame, Shot
 from textovsr.core.restorers.diffusion_config import DiffVsrConfig
 from textovsr.core.restorers.diffvsr import DiffVsrRestorer, DiffVsrShot, mirrored
 from textovsr.core.restorers.diffvsr_decode import chunks
@@ -186,6 +187,18 @@ def test_odd_sizes_and_captions_of_each_frame() -> None:
     assert not torch.equal(run(spoken, make())[0][4], plain[4])
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_gives_about_the_same(dtype: torch.dtype) -> None:
+    frames, config = clip(5, 16, 16), replace(QUICK, decoder="float32")
+    networks = {"text": Words(), "denoiser": deepcopy(small_unet()), "vae": deepcopy(quick_vae())}
+    restorer = DiffVsrRestorer(HeldParts(networks, torch.device("cpu"), dtype), config, ENOUGH, embed)
+    halves = torch.stack(run(frames, restorer)[0])
+    assert halves.dtype == torch.float32
+    assert next(networks["denoiser"].parameters()).dtype == dtype
+    assert next(networks["vae"].parameters()).dtype == torch.float32
+    torch.testing.assert_close(halves, torch.stack(run(frames, make(config))[0]), rtol=0, atol=0.05)
+
+
 def test_a_prompt_is_embedded_once() -> None:
     asked: list[str] = []
 
@@ -255,6 +268,27 @@ def test_a_published_tile_is_restored_on_its_own(monkeypatch: pytest.MonkeyPatch
     assert all(torch.equal(a[..., :64], b[..., :64]) for a, b in zip(results, expected, strict=False))
     rest, _, _ = run(frames, make(restorer.config), pauses[0])
     assert torch.equal(rest[0], results[4])
+
+
+def test_a_shot_goes_on_with_other_published_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("textovsr.core.restorers.diffvsr_tiles.DIFFVSR_CONTEXT", 8)
+    restorer = make(replace(QUICK, tiling="published", tile=16))
+
+    def opened(side: int) -> Shot:
+        return restorer.open_shot(20, 40, WindowPlan(4, 4, (side, 0)))
+
+    whole = {"ahead": torch.rand(4, 4, 20, 40), "before": torch.rand(2, 4, 20, 40)}
+    wide, narrow = opened(24), opened(16)
+    wide.load_state(whole)
+    narrow.load_state(wide.state())
+    again = opened(16)
+    again.load_state(whole)
+    assert narrow.state().keys() == again.state().keys() == {f"16.{i}.{key}" for i in range(2) for key in whole}
+    assert all(torch.equal(value, again.state()[key]) for key, value in narrow.state().items())
+    assert torch.equal(wide.state()["24.1.ahead"], whole["ahead"][..., 16:])
+    empty = opened(16)
+    empty.load_state({})
+    assert not empty.state()
 
 
 def test_a_check_stops_the_work_inside_a_step() -> None:
