@@ -9,6 +9,9 @@ from ..diffusion.config import PUBLISHED_SCALE, GuidanceConfig
 from ..errors import SettingError
 from ..overlaps import CURVES, Curve
 
+DIFFUSION_SEGMENT = 8
+"""Frames of a segment: each takes long, and a crash loses one segment."""
+
 MGLD_CLIP = 5
 """Frames that MGLD-VSR was trained to see together."""
 
@@ -51,7 +54,8 @@ class MgldConfig:
         least_side: pixels that the shorter side is enlarged to, if four times the input is less.
         tile_weights: where a tile counts most: in its ``middle``, or half a pixel below as ``published``.
         latents: the input's latents: the ``mean`` of what the encoder says, or a ``sample``.
-        padding: to multiples of 64 pixels where ``needed``, or of 32 and always if one side needs it (``published``).
+        padding: to multiples of 64 pixels where ``needed``, or of 32 and always if one side needs it (``published``,
+            for frames of no side below that of a tile).
         flow: ``centred`` gives the flow network pictures as it was trained with, 12 updates; ``published`` pictures in
             [0,1] made smaller without averaging, 10 updates.
         outer_tile: pixels of the result of tiles that are restored on their own and averaged; 0 restores frames whole,

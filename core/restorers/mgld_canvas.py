@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..config import SCALE
-from .diffusion_config import MgldConfig
+from .diffusion_config import MGLD_SIDE, MgldConfig
 
 LATENT = 8
 """Pixels of a frame that a pixel of its latents stands for, each way."""
@@ -36,7 +36,7 @@ class Canvas:
         """Four times the frame, or more until its shorter side has ``least_side`` pixels."""
         share = max(config.least_side / min(frame), SCALE)
         enlarged = round(share * frame[0]), round(share * frame[1])
-        if config.padding == "needed":
+        if config.padding == "needed" or min(enlarged) < (config.tile or MGLD_SIDE):  # a tile of the frame's own side
             return cls(frame, enlarged, _multiples(enlarged, _NEEDED))
         if not any(side % _PUBLISHED for side in enlarged):
             return cls(frame, enlarged, enlarged)

@@ -1,12 +1,19 @@
 """What MGLD-VSR's restorer is made of: sizes, noise, tiles, motion, settings."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import Tensor, nn
 
+from textovsr.core.diffusion.guidance import warping_loss
+from textovsr.core.diffusion.schedules import trained_schedule
+from textovsr.core.diffusion.tiles import Tiling
 from textovsr.core.errors import SettingError
+from textovsr.core.motion.clip_motion import ClipMotion
 from textovsr.core.restorer import PromptedFrame
 from textovsr.core.restorers.diffusion_config import MgldConfig
 from textovsr.core.restorers.mgld_canvas import Canvas
@@ -14,7 +21,7 @@ from textovsr.core.restorers.mgld_codec import decode_frames, encode_frames
 from textovsr.core.restorers.mgld_memory import plan_tiles
 from textovsr.core.restorers.mgld_motion import clip_motion
 from textovsr.core.restorers.mgld_outer import TiledShot, outer_places
-from textovsr.core.restorers.mgld_sampling import clip_noise, noise_indices
+from textovsr.core.restorers.mgld_sampling import Clip, ClipSampler, clip_noise, noise_indices
 from textovsr.core.windows import Window
 from textovsr.models.mgld.config import LATENT_SCALE
 from textovsr.models.raft import RAFT
@@ -42,6 +49,11 @@ def test_what_is_worked_on_is_large_enough_and_can_be_halved(height: int, width:
 def test_the_published_padding_is_both_sides_or_none(frame: tuple[int, int], padded: tuple[int, int]) -> None:
     """180 x 4 = 720 is no multiple of 32: 736; 320 x 4 = 1280 is one, and gets 32 more."""
     assert Canvas.of(frame, PUBLISHED).padded == padded
+
+
+def test_the_published_padding_is_not_for_frames_smaller_than_a_tile() -> None:
+    small = replace(PUBLISHED, least_side=64)
+    assert Canvas.of((40, 200), small).padded == (192, 832)
 
 
 @pytest.mark.parametrize("config", [MgldConfig(least_side=64), MgldConfig(least_side=256)])
@@ -73,6 +85,30 @@ def test_a_frame_s_noise_does_not_depend_on_what_is_asked_for_with_it(
     stride = config.window - config.overlap
     for first in range(0, 60 - window, stride):
         assert sorted(whole[first : first + window]) == list(range(window))
+
+
+class Undecided(nn.Module):
+    """Knows that clean latents are the given ones but for a deviation of a half, which the noise decides."""
+
+    def forward(self, x: Tensor, z: Tensor, timestep: int, context: Tensor) -> Tensor:
+        kept = float(trained_schedule().alphas_cumprod[timestep])
+        return (1 - kept) ** 0.5 * (x - kept**0.5 * z) / (0.25 * kept + 1 - kept)
+
+
+def test_guidance_makes_frames_agree_and_the_check_hears_every_tile() -> None:
+    still = ClipMotion(*(torch.zeros(4, channels, 16, 24) for channels in (2, 2, 1, 1)))
+    z = torch.randn(1, 4, 16, 24, generator=torch.Generator().manual_seed(0)).expand(5, -1, -1, -1)
+    clip = Clip(z, torch.zeros(5, 77, 8), still, clip_noise(OURS, range(5), (4, 16, 24), CPU))
+    calls: list[int] = []
+    losses = []
+    for guidance in (None, OURS.guidance, PUBLISHED.guidance):
+        calls.clear()
+        sampler = ClipSampler(Undecided(), Tiling(16, 8), 20, guidance, lambda: calls.append(1))
+        losses.append(warping_loss(sampler.sample(clip), still))
+        assert len(calls) == 20 * 2 + 20
+    assert losses[0] > 0.4
+    assert losses[1] < 0.8 * losses[0]
+    assert losses[2] != pytest.approx(losses[0], abs=0.01)
 
 
 def test_noise_is_normal_and_its_own_for_every_step_and_seed() -> None:
