@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from .diffusion_config import DIFFVSR_LEAST_TILE, DIFFVSR_TILE, DIFFVSR_WHOLE, DiffVsrConfig
+from .diffusion_config import DIFFVSR_CONTEXT, DIFFVSR_LEAST_TILE, DIFFVSR_TILE, DIFFVSR_WHOLE, DiffVsrConfig
 from .diffvsr_decode import CHUNK
 from .diffvsr_sampling import BOTH_PIXELS
 
@@ -33,8 +33,9 @@ def plan_tiles(size: tuple[int, int], config: DiffVsrConfig, memory: int, dtype:
         pixels //= 2  # such tiles go through twice at once
     tile = config.tile
     if not tile:
-        trained = 0 if whole else DIFFVSR_TILE
-        tile = trained if config.tiling == "published" else _fitting(size, trained, pixels)
+        rim = 0 if config.tiling == "published" else 2 * DIFFVSR_CONTEXT
+        largest = 0 if whole else DIFFVSR_TILE + rim
+        tile = largest if config.tiling == "published" else _fitting(size, largest, pixels)
     wide = _FULL if config.decoder == "float32" else dtype.itemsize
     pixels = memory // (_DECODER_FLOATS * (CHUNK + 2 * config.context) * wide)
     decoder_tile = config.decoder_tile or _fitting(size, 0, pixels)

@@ -98,27 +98,25 @@ class ClipSampler:
         """The guided velocity of all tiles."""
 
         def part(rows: slice, columns: slice) -> Tensor:
-            self.check()
-            both = self._predict(clip, (x[..., rows, columns], clip.frames[..., rows, columns]), timestep)
-            negative, positive = both
-            return negative + self.config.guidance_scale * (positive - negative)
+            return self._predict(clip, (x[..., rows, columns], clip.frames[..., rows, columns]), timestep)
 
         size = x.shape[-2], x.shape[-1]
         if not self.tile or self.tile >= max(size):
             return part(slice(None), slice(None))
         return average_tiles(part, size, Tiling(self.tile, self.tile // 3))
 
-    def _predict(self, clip: Clip, tile: tuple[Tensor, Tensor], timestep: int) -> tuple[Tensor, Tensor]:
-        """Velocities (4,T,h,w) against the negative text and towards the positive one."""
-        dtype, level = clip.positive.dtype, self.config.noise_level
-        x, frames = (part[None].to(dtype) for part in tile)
-        texts = torch.stack([clip.negative, clip.positive])
-        if x.shape[-2] * x.shape[-1] <= BOTH_PIXELS:
-            both = self.denoiser(x.expand(2, *x.shape[1:]), timestep, texts, frames.expand(2, *frames.shape[1:]), level)
-            return both[0].float(), both[1].float()
-        negative = self.denoiser(x, timestep, texts[:1], frames, level)
-        self.check()
-        return negative[0].float(), self.denoiser(x, timestep, texts[1:], frames, level)[0].float()
+    def _predict(self, clip: Clip, tile: tuple[Tensor, Tensor], timestep: int) -> Tensor:
+        """The velocity (4,T,h,w) of a tile: from the negative text's towards and beyond the caption's."""
+        scale = self.config.guidance_scale
+        texts = [clip.positive] if scale == 1.0 else [clip.negative, clip.positive]
+        x, frames = (part[None].to(clip.positive.dtype) for part in tile)
+        at_once = len(texts) if x.shape[-2] * x.shape[-1] <= BOTH_PIXELS else 1
+        velocities: list[Tensor] = []
+        for some in torch.stack(texts).split(at_once):
+            self.check()
+            noisy, seen = (part.expand(len(some), *part.shape[1:]) for part in (x, frames))
+            velocities += self.denoiser(noisy, timestep, some, seen, self.config.noise_level).float().unbind(0)
+        return velocities[0] + scale * (velocities[-1] - velocities[0])
 
 
 class ShotNoise:

@@ -345,12 +345,26 @@ def test_shorter_windows_work_too_and_nothing_at_all_is_said_so() -> None:
 def test_memory_and_size_set_the_tiles() -> None:
     config = DiffVsrConfig()
     assert make(config, 1 << 36).plan(180, 320) == WindowPlan(4, 4, (0, 0))
-    assert make(config).plan(360, 640).tiles[0] == 256
+    assert make(config, 1 << 36).plan(360, 640).tiles[0] == 384
     assert all(64 < side < 320 for side in make(config, 1 << 32).plan(180, 320).tiles)
     assert make(config, 1).plan(180, 320).tiles == (64, 64)
     assert make(replace(config, tile=100, decoder_tile=48), 1).plan(180, 320).tiles == (100, 48)
     assert make(DiffVsrConfig.published(), 1).plan(180, 320).tiles[0] == 0
     assert make(DiffVsrConfig.published()).plan(360, 640).tiles[0] == 256
+
+
+@torch.inference_mode()
+def test_one_text_or_both_at_once_or_after_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    frames, batches = clip(2, 16, 16), []
+    hook = small_unet().register_forward_hook(lambda _, inputs, __: batches.append(len(inputs[0])))
+    both = run(frames, make())[0]
+    monkeypatch.setattr("textovsr.core.restorers.diffvsr_sampling.BOTH_PIXELS", 255)
+    each = run(frames, make())[0]
+    alone = run(frames, make(replace(QUICK, guidance_scale=1.0)))[0]
+    hook.remove()
+    assert batches == [2, 1, 1, 1]
+    torch.testing.assert_close(torch.stack(each), torch.stack(both), rtol=0, atol=1e-5)
+    assert not torch.allclose(alone[0], both[0], atol=1e-3)
 
 
 def test_identity_names_weights_and_settings() -> None:
