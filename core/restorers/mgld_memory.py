@@ -13,9 +13,13 @@ LEAST_TILE = 256
 LEAST_VAE_TILE = 64
 """The same of the autoencoder's, of which less must be known at once."""
 
-_DENOISER_FLOATS = 30 * 320
-_VAE_FLOATS = 10 * 128
-"""Numbers held at once, for a pixel of the latents and of a frame, by the published networks."""
+_DENOISER_NUMBERS = 10_000
+_VAE_NUMBERS = 1_100
+"""Numbers held at once for a pixel of a frame's latents, and of a frame, by the published networks.
+
+Counted tensor by tensor, with a quarter for the libraries' work space: the widest feed-forward layer of the denoiser
+holds 8000, the decoder before its last level 770 and the features of its input.
+"""
 
 
 def plan_tiles(canvas: Canvas, config: MgldConfig, memory: int, dtype: torch.dtype) -> tuple[int, int]:
@@ -30,8 +34,8 @@ def plan_tiles(canvas: Canvas, config: MgldConfig, memory: int, dtype: torch.dty
         dtype: what the networks compute in.
     """
     numbers = memory // (dtype.itemsize * config.window)
-    tile = config.tile or _fitting(numbers * LATENT**2 // _DENOISER_FLOATS, LEAST_TILE)
-    vae_tile = config.vae_tile or _fitting(numbers // _VAE_FLOATS, LEAST_VAE_TILE)
+    tile = config.tile or _fitting(numbers * LATENT**2 // _DENOISER_NUMBERS, LEAST_TILE)
+    vae_tile = config.vae_tile or _fitting(numbers // _VAE_NUMBERS, LEAST_VAE_TILE)
     return canvas.input_side(tile), canvas.input_side(vae_tile)
 
 
