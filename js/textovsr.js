@@ -1,5 +1,5 @@
 /**
- * What our nodes offer on the canvas once they have run. The nodes themselves work without it.
+ * What our nodes offer on the canvas. The nodes themselves work without it.
  *
  * The host loads every .js file of this folder; only this one registers anything.
  */
@@ -7,6 +7,7 @@
 import { app } from "../../scripts/app.js";
 import { offerCaptions } from "./canvas/captions.js";
 import { showFiles } from "./canvas/files.js";
+import { followSystem } from "./canvas/systems.js";
 
 /** Node id -> what is done with what a run left on such a node: `(node, output) => void`. */
 const AFTER_A_RUN = {
@@ -26,9 +27,10 @@ function nodeAt(locator) {
 }
 
 app.registerExtension({
-  name: "TextOVSR.Results",
+  name: "TextOVSR.Nodes",
 
   nodeCreated(node) {
+    if (node.comfyClass === "OVSR_DiffusionRestore") followSystem(node);
     const show = AFTER_A_RUN[node.comfyClass];
     if (!show) return;
     const { onExecuted } = node;

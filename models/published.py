@@ -56,6 +56,7 @@ class Needed:
         places: where to get it, those that a program can fetch from first; empty if it comes inside another file.
         other: files that do as well.
         inside: name of the network whose published file holds this one too.
+        spare: what of ours stands in for it where there is none; empty if nothing does.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Needed:
     places: tuple[Place, ...] = ()
     other: str = ""
     inside: str = ""
+    spare: str = ""
 
 
 @dataclass(frozen=True)
@@ -140,6 +142,7 @@ FLOW = Needed(
     likely=("raft", "mgld"),
     places=(Place(f"{_MGLD_COPY}/tree/main", f"{_MGLD_COPY}/resolve/main/raft-things.pth", 21_100_000, who=_COPY_OF),),
     inside="denoiser",
+    spare="SPyNet, which ships",
 )
 
 MGLD = System(

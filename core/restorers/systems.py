@@ -1,6 +1,6 @@
 """The diffusion systems by name: from files to networks, from settings to a restorer."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from torch import nn
 from ..diffusion.config import GUIDANCE_SCALE, GuidanceConfig
 from ..errors import SettingError
 from ..restorer import Restorer
-from ..weights import find_system, require_files
+from ..weights import find_system
 from .diffusion_config import DiffVsrConfig, MgldConfig
 from .diffvsr import DiffVsrRestorer
 from .diffvsr_loading import load_diffvsr_parts
@@ -27,6 +27,7 @@ class DiffusionSettings:
         seed: decides all noise.
         motion_guidance: MGLD-VSR: how strongly frames are made to agree along the motion, 0 is not at all.
         fidelity: MGLD-VSR: how much the input's own features lead the decoder, 0 to 1.
+        least_side: MGLD-VSR: pixels of the result that the shorter side is enlarged to while it works, at least.
         cfg: DiffVSR: how closely to follow the caption.
         noise_level: DiffVSR: of the noise added to the input, 0 to 350; more leaves more to be invented.
         overlap: frames that windows share; -1 is the system's own choice.
@@ -38,6 +39,7 @@ class DiffusionSettings:
     seed: int = 0
     motion_guidance: float = GUIDANCE_SCALE
     fidelity: float = MgldConfig.fidelity
+    least_side: int = MgldConfig.least_side
     cfg: float = DiffVsrConfig.guidance_scale
     noise_level: int = DiffVsrConfig.noise_level
     overlap: int = -1
@@ -45,15 +47,17 @@ class DiffusionSettings:
     published: bool = False
 
 
-def load_parts(system: str, folders: Sequence[Path]) -> dict[str, nn.Module]:
-    """The networks of a system by name, on the CPU, from the files that are found.
+def load_parts(system: str, files: Mapping[str, Path]) -> dict[str, nn.Module]:
+    """The networks of a system by name, in eval mode, on the CPU.
+
+    Args:
+        system: its name.
+        files: of its networks, see ``weights.require_files``.
 
     Raises:
-        SettingError: there is no such system.
-        WeightsNotFoundError: a file is missing; the message says how to get it.
         WeightsError: a file is not what it should be.
     """
-    return _LOAD[system](require_files(find_system(system), folders))
+    return _LOAD[system](files)
 
 
 def make_diffusion_restorer(system: str, parts: Parts, settings: DiffusionSettings, memory: int) -> Restorer:
@@ -85,6 +89,7 @@ def _mgld_config(settings: DiffusionSettings) -> MgldConfig:
         seed=settings.seed,
         fidelity=settings.fidelity,
         guidance=guidance,
+        least_side=settings.least_side,
         overlap=base.overlap if settings.overlap < 0 else settings.overlap,
         tile=settings.tile or base.tile,
     )
@@ -106,7 +111,7 @@ def _diffvsr_config(settings: DiffusionSettings) -> DiffVsrConfig:
 
 
 def _load_mgld(files: Mapping[str, Path]) -> dict[str, nn.Module]:
-    return load_mgld_parts(files["denoiser"], files["vae"], files["text_encoder"], files["flow"])
+    return load_mgld_parts(files["denoiser"], files["vae"], files["text_encoder"], files.get("flow"))
 
 
 def _load_diffvsr(files: Mapping[str, Path]) -> dict[str, nn.Module]:

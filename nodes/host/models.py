@@ -15,11 +15,13 @@ from ...core.motion.networks import SHIPPED_FLOW, find_flow_net, load_flow_net
 from ...core.quality.clip_iqa import ClipIqa, Pair, load_clip_iqa
 from ...core.restorer import Restorer
 from ...core.restorers.loading import make_restorer
+from ...core.restorers.systems import load_parts
 from ...core.text.vlm import VisionLanguageModel
 from ...core.text.vlm_folders import Precision, load_vlm, weights_size
+from ...core.weights import find_system, require_files
 from ...models.catalog import detail_end, find_weights
 from ...models.dial import load_dialled
-from .folders import flow_folders, weights_folders
+from .folders import diffusion_folders, flow_folders, weights_folders
 
 _MEMORY_SHARE = 0.6
 _CLIP_BYTES = 300  # a pixel, of the features of CLIP's ResNet; measured 204
@@ -93,6 +95,16 @@ class HostParts:
         return int(room * _MEMORY_SHARE)
 
 
+def loaded_parts(system: str) -> HostParts:
+    """The networks of a diffusion system, found in ComfyUI's folders; kept until another system is asked for.
+
+    Raises:
+        WeightsError: a file is missing, and the message says how to get it; or it is not what it should be.
+    """
+    files = require_files(find_system(system), diffusion_folders())
+    return _parts(system, tuple((name, path, path.stat().st_mtime_ns) for name, path in files.items()))
+
+
 def compute_device() -> torch.device:
     """Where ComfyUI computes, which may be the CPU although there is a graphics card."""
     return comfy.model_management.get_torch_device()
@@ -133,6 +145,11 @@ def _patcher(path: Path, fidelity: float, changed: tuple[int, ...]) -> comfy.mod
     if device.type == "cuda":
         network = network.half()
     return comfy.model_patcher.ModelPatcher(network, device, torch.device("cpu"))
+
+
+@lru_cache(maxsize=1)
+def _parts(system: str, files: tuple[tuple[str, Path, int], ...]) -> HostParts:
+    return HostParts(load_parts(system, {name: path for name, path, _ in files}))
 
 
 @lru_cache(maxsize=1)

@@ -1,0 +1,228 @@
+"""Diffusion systems for video super-resolution through the one pipeline."""
+
+from dataclasses import fields
+from typing import Any, get_args
+
+import torch
+from comfy_api.latest import Input, io
+
+from ..core.config import CUT_THRESHOLD, SUFFIX, ColorFix, EncodeConfig, ResultConfig, VideoCodec
+from ..core.job import Job, Source
+from ..core.pipeline import restore_video
+from ..core.restorers.diffusion_config import DIFFUSION_SEGMENT
+from ..core.restorers.systems import DiffusionSettings, make_diffusion_restorer
+from ..models.published import SYSTEMS
+from .frames import restore_images
+from .host.folders import job_place, temporary_path
+from .host.models import loaded_parts
+from .host.progress import check_cancelled, progress_reporter, show_outcome
+from .video_file import VideoFile, as_source
+
+_VIDEO_OR_IMAGES = io.Custom("VIDEO,IMAGE")
+_TITLES = {system.title: system.name for system in SYSTEMS}
+_SETTINGS = tuple(field.name for field in fields(DiffusionSettings))
+
+
+class DiffusionRestore(io.ComfyNode):
+    """See ``define_schema``."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """Say what the node takes and gives."""
+        return io.Schema(
+            node_id="OVSR_DiffusionRestore",
+            display_name="Diffusion Restore",
+            category="TextOVSR/restore",
+            description="Restores and upscales video four times with a published diffusion system: slow, and it makes "
+            "up detail. Any length, window by window; sound, subtitles and exact times are kept. The weights are not "
+            "part of the pack: see Diffusion Weights.",
+            inputs=[
+                io.MultiType.Input(
+                    "video",
+                    types=[io.Video, io.Image],
+                    tooltip="The video to restore, read frame by frame. A batch of images works too, for short clips.",
+                ),
+                *_what(),
+                *_systems_own(),
+                *_result(),
+                *_running(),
+            ],
+            outputs=[_VIDEO_OR_IMAGES.Output(display_name="video", tooltip="The kind that came in.")],
+            hidden=[io.Hidden.unique_id],
+        )
+
+    @classmethod
+    def execute(cls, video: Input.Video | torch.Tensor, system: str, **settings: Any) -> io.NodeOutput:
+        """Run the pipeline into a temporary file, or over the batch."""
+        name = _TITLES[system]
+        parts = loaded_parts(name)
+        chosen = DiffusionSettings(**{key: settings[key] for key in _SETTINGS if key in settings})
+        restorer = make_diffusion_restorer(name, parts, chosen, parts.memory)
+        job, report = _job(settings), progress_reporter(cls)
+        if isinstance(video, torch.Tensor):
+            return io.NodeOutput(restore_images(video, restorer, job, report, check_cancelled))
+        output = temporary_path(SUFFIX[job.encode.codec])
+        result = restore_video(as_source(video), restorer, output, job, report, check_cancelled, job_place())
+        show_outcome(cls, result)
+        return io.NodeOutput(VideoFile(Source(result.path)))
+
+
+def _job(settings: dict[str, Any]) -> Job:
+    result = ResultConfig(scale=int(settings.get("scale", 4)), color_fix=settings.get("color_fix", "none"))
+    encode = EncodeConfig(codec=settings.get("codec", EncodeConfig.codec), crf=settings.get("crf", EncodeConfig.crf))
+    cuts = settings.get("cut_threshold", CUT_THRESHOLD)
+    return Job(settings.get("caption", ""), "", result, encode, cuts, segment=DIFFUSION_SEGMENT)
+
+
+def _what() -> list[io.Input]:
+    return [
+        io.Combo.Input(
+            "system",
+            options=list(_TITLES),
+            tooltip="The published system. Its files are found in your model folders; Diffusion Weights says what is "
+            "missing.",
+        ),
+        io.String.Input(
+            "caption",
+            multiline=True,
+            default="",
+            optional=True,
+            tooltip="What is to be seen. Plain text, or WebVTT for one text per shot, as from LLaVA Caption. May stay "
+            "empty.",
+        ),
+        io.Int.Input(
+            "seed",
+            default=DiffusionSettings.seed,
+            min=0,
+            max=2**32 - 1,
+            optional=True,
+            control_after_generate=True,
+            tooltip="The same seed gives the same result, also after a restart in the middle.",
+        ),
+        io.Int.Input(
+            "steps",
+            default=DiffusionSettings.steps,
+            min=2,
+            max=500,
+            optional=True,
+            tooltip="Steps of the sampler; time grows with them. 50 were published, 20 are often enough.",
+        ),
+    ]
+
+
+def _systems_own() -> list[io.Input]:
+    return [
+        io.Float.Input(
+            "motion_guidance",
+            default=DiffusionSettings.motion_guidance,
+            min=0.0,
+            max=10.0,
+            step=0.05,
+            optional=True,
+            tooltip="MGLD-VSR: how strongly frames are made to agree along the motion; 0 is not at all.",
+        ),
+        io.Float.Input(
+            "fidelity",
+            default=DiffusionSettings.fidelity,
+            min=0.0,
+            max=1.0,
+            step=0.05,
+            optional=True,
+            tooltip="MGLD-VSR: how much the input's own features lead the decoder; 1 keeps closest to the footage.",
+        ),
+        io.Int.Input(
+            "least_side",
+            default=DiffusionSettings.least_side,
+            min=64,
+            max=1024,
+            step=64,
+            optional=True,
+            tooltip="MGLD-VSR: the shorter side it works at, at least, in pixels of the result; small videos are "
+            "enlarged further and brought back. Less is quicker, and worse.",
+        ),
+        io.Float.Input(
+            "cfg",
+            default=DiffusionSettings.cfg,
+            min=1.0,
+            max=30.0,
+            step=0.1,
+            optional=True,
+            tooltip="DiffVSR: how far to go from the negative text towards the caption; 1 is the caption alone.",
+        ),
+        io.Int.Input(
+            "noise_level",
+            default=DiffusionSettings.noise_level,
+            min=0,
+            max=350,
+            optional=True,
+            tooltip="DiffVSR: noise that is added to the input; more leaves more to be made up.",
+        ),
+        io.Boolean.Input(
+            "published",
+            default=DiffusionSettings.published,
+            optional=True,
+            tooltip="Do what the published code does, its segments, tiles and slips, instead of what we hold for "
+            "better: for comparisons.",
+        ),
+    ]
+
+
+def _result() -> list[io.Input]:
+    return [
+        io.Combo.Input("scale", options=["4", "2"], default="4", optional=True, tooltip="Times larger; 2 averages 4."),
+        io.Combo.Input(
+            "color_fix",
+            options=list(get_args(ColorFix)),
+            default=ResultConfig.color_fix,
+            optional=True,
+            tooltip="Brings colours back to the input's: adain matches each channel's mean and spread, wavelet takes "
+            "the input's low frequencies. MGLD-VSR does adain by itself.",
+        ),
+        io.Combo.Input(
+            "codec",
+            options=[codec for codec in get_args(VideoCodec) if codec in SUFFIX],
+            default=EncodeConfig.codec,
+            optional=True,
+            tooltip="Codec of the result. h264 plays everywhere; ffv1 (mkv) and prores (mov) are for further editing.",
+        ),
+        io.Int.Input(
+            "crf",
+            default=EncodeConfig.crf,
+            min=0,
+            max=51,
+            optional=True,
+            tooltip="Quality of h264, hevc and av1: lower is better and larger.",
+        ),
+    ]
+
+
+def _running() -> list[io.Input]:
+    return [
+        io.Int.Input(
+            "overlap",
+            default=DiffusionSettings.overlap,
+            min=-1,
+            max=7,
+            optional=True,
+            tooltip="Frames that windows share and are blended over; -1 is the system's own (2 of 5, 4 of 8).",
+        ),
+        io.Int.Input(
+            "tile",
+            default=DiffusionSettings.tile,
+            min=0,
+            max=4096,
+            step=64,
+            optional=True,
+            tooltip="Side of a tile in pixels of the result; 0 is automatic, by the memory.",
+        ),
+        io.Float.Input(
+            "cut_threshold",
+            default=CUT_THRESHOLD,
+            min=0.01,
+            max=1.0,
+            step=0.005,
+            optional=True,
+            tooltip="How much of the picture must be new at a cut; nothing is carried from one shot to the next. 1 "
+            "finds none.",
+        ),
+    ]
