@@ -141,6 +141,8 @@ class DiffVsrConfig:
         curve: how one window fades into the next, see ``overlaps.blend_weights``.
         reschedule: every window begins with the same noise, its frames shuffled; else every frame has its own.
         context: frames decoded again before and after every four, so that no chunk shows; published without.
+        end: the last frames of a shot are those of the last window that is needed (``plain``), or the shot goes back
+            on its way until its length is a multiple of the window's, as ``published``.
         tile: side of the denoiser's tiles in pixels of the input; 0 chooses by size and memory.
         decoder_tile: the same of the decoder's.
         tiling: tiles are ``blended`` at every step, or restored on their own and cut hard, as ``published``.
@@ -161,6 +163,7 @@ class DiffVsrConfig:
     curve: Curve = "code"
     reschedule: bool = True
     context: int = 2
+    end: Literal["plain", "published"] = "plain"
     tile: int = 0
     decoder_tile: int = 0
     tiling: Literal["blended", "published"] = "blended"
@@ -179,11 +182,14 @@ class DiffVsrConfig:
             )
         if self.curve not in CURVES:
             raise SettingError(f"Expected one of the curves {', '.join(CURVES)}, got {self.curve!r}.")
-        if self.tiling not in ("blended", "published") or self.decoder not in ("float32", "same"):
-            raise SettingError(
-                "Expected blended or published tiling and a decoder in float32 or the same, got "
-                f"{self.tiling!r} and {self.decoder!r}."
-            )
+        ways = (
+            (self.tiling, ("blended", "published")),
+            (self.end, ("plain", "published")),
+            (self.decoder, ("float32", "same")),
+        )
+        for way, known in ways:
+            if way not in known:
+                raise SettingError(f"Expected {known[0]} or {known[1]}, got {way!r}.")
         if min(self.context, self.tile, self.decoder_tile) < 0:
             raise SettingError(
                 f"Expected a context and tiles of 0 or more, got {self.context}, {self.tile} and {self.decoder_tile}."
@@ -192,4 +198,4 @@ class DiffVsrConfig:
     @classmethod
     def published(cls) -> "DiffVsrConfig":
         """What the published code does; its shuffle of the noise has no seed."""
-        return cls(context=0, tiling="published")
+        return cls(context=0, end="published", tiling="published")

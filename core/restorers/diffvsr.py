@@ -6,7 +6,9 @@ anywhere as if it had never stopped.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
+from itertools import islice
 from typing import Any, cast
 
 import torch
@@ -106,27 +108,38 @@ class DiffVsrShot:
     def __init__(self, restorer: DiffVsrRestorer, noise: ShotNoise, size: tuple[int, int], plan: WindowPlan) -> None:
         self._restorer, self._config, self._parts = restorer, restorer.config, restorer.parts
         self._noise = noise
+        self._plan = plan
         self._tile, self._decoder_tile = plan.tiles
-        self._length = plan.length + plan.look_ahead
         self._ahead = self._before = torch.zeros(0, LATENT_CHANNELS, *size)
+        self._images = torch.zeros(0, 3, *size)
 
     @torch.inference_mode()
     def restore(self, window: Window[PromptedFrame], check: Check) -> Iterator[Tensor]:
         """Yield the next window's kept frames; see ``Shot.restore``. Peak memory: what sampling or decoding needs."""
+        kept = window.kept
+        if self._config.end == "published":
+            window = lengthened(window, self._images, self._plan, self._config.window)
         latents = self._latents(window, check)
-        yield from self._decode(window, latents, check)
-        recent = torch.cat([self._before, latents[: window.kept]])
-        self._before = recent[max(len(recent) - self._config.context, 0) :].clone()
+        yield from islice(self._decode(window, latents, check), kept)
+        self._before = _newest(self._before, latents[: window.kept], self._config.context)
         self._ahead = latents[window.kept :].clone()
+        if self._config.end == "published":
+            images = torch.stack([item.image.float() for item in window.items[:kept]])
+            self._images = _newest(self._images, images, self._config.window - 1)
 
     def state(self) -> dict[str, Tensor]:
-        """See ``Shot.state``: latents of the frames ahead, not blended, and of those that the decoder looks back at."""
-        return {key: value for key, value in (("ahead", self._ahead), ("before", self._before)) if len(value)}
+        """See ``Shot.state``: latents of the frames ahead, not blended, and of those that the decoder looks back at.
+
+        With the published end also the frames that a shot would go back on.
+        """
+        state = {"ahead": self._ahead, "before": self._before, "images": self._images}
+        return {key: value for key, value in state.items() if len(value)}
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
         """See ``Shot.load_state``."""
         self._ahead = state.get("ahead", self._ahead)
         self._before = state.get("before", self._before)
+        self._images = state.get("images", self._images)
 
     def _latents(self, window: Window[PromptedFrame], check: Check) -> Tensor:
         """Of all frames of the window, (n,4,h,w) CPU: sampled, the first ones blended with what is known of them.
@@ -144,7 +157,7 @@ class DiffVsrShot:
     def _sample(self, window: Window[PromptedFrame], check: Check) -> Tensor:
         """(n,4,h,w), the last ones of a window that is too short of frames that fill it up."""
         count = len(window.items)
-        order = mirrored(count, max(self._length, count))
+        order = mirrored(count, max(self._plan.length + self._plan.look_ahead, count))
         numbers = range(window.start, window.start + len(order))
         device, dtype = self._parts.device, self._parts.dtype
         check()
@@ -168,6 +181,32 @@ class DiffVsrShot:
         for wanted, decoded in chunks(range(before, before + window.kept), len(clip), self._config.context):
             frames = decode_clip(vae, clip[decoded.start : decoded.stop], self._decoder_tile, check)
             yield from frames[wanted.start - decoded.start :][: len(wanted)]
+
+
+def lengthened(window: Window[PromptedFrame], before: Tensor, plan: WindowPlan, multiple: int) -> Window[PromptedFrame]:
+    """The window as it would be if the shot went back on its way until its length was a multiple of something.
+
+    Args:
+        window: one that does not see the end stays as it is.
+        before: (n,3,h,w), the frames before it, which the shot goes back on too.
+        plan: how windows are cut.
+        multiple: of so many frames.
+    """
+    items = window.items
+    stop = window.start + len(items)
+    extra = min(window.start + plan.length + plan.look_ahead, -(-stop // multiple) * multiple) - stop
+    if extra <= 0:
+        return window
+    seen = [*(PromptedFrame(image, items[0].prompt) for image in before), *items]
+    order = mirrored(len(seen), len(seen) + extra)[len(seen) :]
+    items = (*items, *(seen[index] for index in order))
+    return replace(window, items=items, kept=min(len(items), plan.length))
+
+
+def _newest(old: Tensor, new: Tensor, count: int) -> Tensor:
+    """The last ``count`` of both."""
+    both = torch.cat([old, new])
+    return both[max(len(both) - count, 0) :].clone()
 
 
 def mirrored(count: int, length: int) -> list[int]:

@@ -130,6 +130,21 @@ def test_the_latents_are_fused_as_published() -> None:
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-4)
 
 
+@pytest.mark.parametrize("count", [9, 12, 13])
+def test_the_published_end_goes_back_to_a_multiple_of_eight(count: int) -> None:
+    """The published code lengthens the clip before it begins."""
+    config = replace(QUICK, end="published", context=0)
+    frames = clip(count, 16, 16)
+    longer = [*frames, *frames[-2::-1]][:16]
+    results, pauses, _ = run(frames, make(config))
+    expected = run(longer, make(config))[0][:count]
+    assert all(torch.equal(a, b) for a, b in zip(results, expected, strict=True))
+    rest = run(frames, make(config), pauses[1])[0]
+    assert all(torch.equal(a, b) for a, b in zip(rest, results[8:], strict=True))
+    plain = run(frames, make(replace(config, end="plain")))[0]
+    assert not torch.equal(plain[-1], results[-1])
+
+
 def test_the_schedules_are_the_published_ones() -> None:
     golden = diffvsr_golden("e2e")
     torch.testing.assert_close(latent_alphas(), golden["sched.alphas_cumprod_linear"], rtol=0, atol=1e-7)
@@ -174,7 +189,8 @@ def test_seventeen_frames_come_out_and_a_run_goes_on_anywhere() -> None:
 
 @pytest.mark.parametrize("count", range(1, 10))
 def test_any_number_of_frames(count: int) -> None:
-    results, _, _ = run(clip(count, 16, 16), make())
+    """By turns with the published end, which the published code cannot do below five frames."""
+    results, _, _ = run(clip(count, 16, 16), make(replace(QUICK, end=("plain", "published")[count % 2])))
     assert len(results) == count
     assert all(image.shape == (3, 64, 64) and image.isfinite().all() for image in results)
 
@@ -382,7 +398,9 @@ def test_identity_names_weights_and_settings() -> None:
         ({"guidance_scale": float("nan")}, "guidance scale of 1 or more, got nan"),
         ({"overlap": 8}, "overlap by less, got 8 and 8"),
         ({"curve": "bent"}, "one of the curves .*got 'bent'"),
-        ({"tiling": "none"}, "blended or published tiling"),
+        ({"tiling": "none"}, "blended or published, got 'none'"),
+        ({"end": "none"}, "plain or published, got 'none'"),
+        ({"decoder": "none"}, "float32 or same, got 'none'"),
         ({"context": -1}, "0 or more, got -1"),
     ],
 )

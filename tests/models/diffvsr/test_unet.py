@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from textovsr.core.errors import ShapeError
-from textovsr.models.diffvsr.attention import TemporalAttention
+from textovsr.models.diffvsr.attention import TemporalAttention, _bucket, _rotation, _turned
 from textovsr.models.diffvsr.config import UNetConfig, read_unet_config
 from textovsr.models.diffvsr.unet import UNet
 from textovsr.tests.helpers.diffvsr import diffvsr_golden, golden_weights, published_keys, small_unet
@@ -65,6 +65,24 @@ def test_attention_along_time_is_the_same_in_pieces(monkeypatch: pytest.MonkeyPa
     whole = attention(x)
     monkeypatch.setattr("textovsr.models.diffvsr.attention._ROWS", 3)
     torch.testing.assert_close(attention(x), whole, rtol=0, atol=1e-6)
+
+
+@torch.inference_mode()
+def test_positions_turn_half_of_a_wide_head() -> None:
+    """Heads of the published width 64, of which the golden network has none: neighbours as complex numbers."""
+    x = torch.randn(2, 3, 8, 64, generator=torch.Generator().manual_seed(0))
+    found = _turned(x, _rotation(8, 32, x.device))
+    angles = torch.arange(8)[:, None] / 10000 ** (torch.arange(16) / 16)
+    complex_x = torch.view_as_complex(x[..., :32].unflatten(-1, (16, 2)).contiguous())
+    expected = torch.view_as_real(complex_x * torch.polar(torch.ones(8, 16), angles)).flatten(-2)
+    torch.testing.assert_close(found[..., :32], expected, rtol=0, atol=1e-5)
+    assert torch.equal(found[..., 32:], x[..., 32:])
+
+
+def test_distances_have_the_buckets_of_t5() -> None:
+    far = [0, 1, 7, 8, 9, 11, 12, 16, 22, 31, 32, 99]
+    assert _bucket(torch.tensor(far)).tolist() == [0, 1, 7, 8, 8, 9, 10, 12, 13, 15, 15, 15]
+    assert _bucket(torch.tensor([-1, -8])).tolist() == [17, 24]
 
 
 @torch.inference_mode()
