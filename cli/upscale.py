@@ -20,13 +20,18 @@ from ..core.config import (
     VideoCodec,
 )
 from ..core.errors import OutputError, OutputExistsError
+from ..core.restorers.diffusion_config import DIFFUSION_SEGMENT
 from ..models.catalog import SHIPPED
+from . import diffusion
 from .common import Outcome, given
 from .progress import ProgressLine
 from .weights import find
 
 if TYPE_CHECKING:
+    import torch
+
     from ..core.job import Restored
+    from ..core.restorer import Restorer
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -40,6 +45,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     _add_guidance(parser)
     _add_result(parser)
     _add_running(parser)
+    diffusion.add_options(parser)
 
 
 def _add_source(parser: argparse.ArgumentParser) -> None:
@@ -121,15 +127,14 @@ def run(options: argparse.Namespace) -> Outcome:
     pictures = getattr(options, "codec", "") == "png"
     if not pictures:  # a folder of pictures is never replaced; the pipeline says so
         _check_output(options.input, options.output, options.overwrite)
-    weights = find(getattr(options, "weights", SHIPPED[0].name))
-    from ..core.device import memory_budget, pick_device
+    from ..core.device import pick_device
     from ..core.job import Job, Source, Workplace
     from ..core.pipeline import restore_video
-    from ..core.restorers.loading import load_restorer
 
     device = pick_device(options.device)
-    fidelity = getattr(options, "fidelity", FIDELITY)
-    restorer = load_restorer(weights, given(RecurrentConfig, options), device, memory_budget(device), fidelity)
+    restorer = _load(options, device) if options.system == diffusion.OURS else diffusion.load_restorer(options, device)
+    if options.system != diffusion.OURS and not hasattr(options, "segment"):
+        options.segment = DIFFUSION_SEGMENT
     job = given(Job, options, result=given(ResultConfig, options), encode=given(EncodeConfig, options))
     source = given(Source, options, path=options.input)
     progress = ProgressLine(sys.stderr, silent=options.quiet)
@@ -138,6 +143,15 @@ def run(options: argparse.Namespace) -> Outcome:
     finally:
         progress.close()
     return _describe_restored(restored, options.quiet)
+
+
+def _load(options: argparse.Namespace, device: "torch.device") -> "Restorer":
+    from ..core.device import memory_budget
+    from ..core.restorers.loading import load_restorer
+
+    weights = find(getattr(options, "weights", SHIPPED[0].name))
+    fidelity = getattr(options, "fidelity", FIDELITY)
+    return load_restorer(weights, given(RecurrentConfig, options), device, memory_budget(device), fidelity)
 
 
 def _describe_restored(restored: "Restored", quiet: bool) -> Outcome:

@@ -9,8 +9,8 @@ from comfy_api.latest import Input, io
 from ..core.config import CUT_THRESHOLD, SUFFIX, ColorFix, EncodeConfig, ResultConfig, VideoCodec
 from ..core.job import Job, Source
 from ..core.pipeline import restore_video
-from ..core.restorers.diffusion_config import DIFFUSION_SEGMENT
-from ..core.restorers.systems import DiffusionSettings, make_diffusion_restorer
+from ..core.restorers.diffusion_config import DIFFUSION_SEGMENT, DiffusionSettings
+from ..core.restorers.systems import make_diffusion_restorer
 from ..models.published import SYSTEMS
 from .frames import restore_images
 from .host.folders import job_place, temporary_path

@@ -1,0 +1,75 @@
+"""The diffusion systems on the command line: their options of ``textovsr upscale``, and their restorer."""
+
+import argparse
+from typing import TYPE_CHECKING
+
+from ..core.config import SCALE
+from ..core.restorers.diffusion_config import DiffusionSettings
+from ..models.published import SYSTEMS
+from .common import given
+from .weights import weights_folders
+
+if TYPE_CHECKING:
+    import torch
+
+    from ..core.restorer import Restorer
+
+OURS = "textovsr"
+"""The system that is not one of these."""
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Describe the options that diffusion systems have."""
+    names = [system.name for system in SYSTEMS]
+    group = parser.add_argument_group(
+        "diffusion systems; slow, they make up detail. See `textovsr weights --system NAME`"
+    )
+    group.add_argument("--system", choices=[OURS, *names], default=OURS, help="what restores (default %(default)s)")
+    group.add_argument("--steps", type=int, help=f"of the sampler (default {DiffusionSettings.steps})")
+    group.add_argument("--seed", type=int, help=f"decides all noise (default {DiffusionSettings.seed})")
+    group.add_argument(
+        "--motion-guidance",
+        type=float,
+        metavar="SCALE",
+        help=f"mgld: how strongly frames are made to agree (default {DiffusionSettings.motion_guidance:g}; 0: not)",
+    )
+    group.add_argument(
+        "--least-side",
+        type=int,
+        metavar="PIXELS",
+        help=f"mgld: the shorter side it works at, at least (default {DiffusionSettings.least_side})",
+    )
+    group.add_argument(
+        "--cfg", type=float, help=f"diffvsr: how far to go towards the caption (default {DiffusionSettings.cfg:g})"
+    )
+    group.add_argument(
+        "--noise-level",
+        type=int,
+        help=f"diffvsr: of the noise added to the input, 0 to 350 (default {DiffusionSettings.noise_level})",
+    )
+    group.add_argument("--overlap", type=int, metavar="FRAMES", help="frames that windows share")
+    group.add_argument("--published", action="store_true", help="what the published code does, its slips included")
+
+
+def load_restorer(options: argparse.Namespace, device: "torch.device") -> "Restorer":
+    """The restorer of the system that was chosen.
+
+    Raises:
+        WeightsNotFoundError: a file is missing; the message says how to get it.
+        WeightsError: a file is not what it should be.
+        SettingError: an option is out of range.
+    """
+    import torch
+
+    from ..core.device import memory_budget
+    from ..core.restorers.parts import HeldParts
+    from ..core.restorers.systems import load_parts, make_diffusion_restorer
+    from ..core.weights import find_system, require_files
+
+    files = require_files(find_system(options.system), weights_folders())
+    parts = HeldParts(
+        load_parts(options.system, files), device, torch.float16 if device.type == "cuda" else torch.float32
+    )
+    tile = {"tile": options.tile * SCALE} if hasattr(options, "tile") else {}
+    settings = given(DiffusionSettings, argparse.Namespace(**{**vars(options), **tile}))
+    return make_diffusion_restorer(options.system, parts, settings, memory_budget(device))
