@@ -1,5 +1,7 @@
 """The motion that guides MGLD-VSR, on the grid of the latents."""
 
+import copy
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -19,15 +21,16 @@ def clip_motion(network: nn.Module, frames: Tensor, device: torch.device, publis
     """The motion of a clip at its latents' size.
 
     Args:
-        network: a ``motion.flow.FlowNet``, on its device; it works in single precision, since half does not tell
-            places in a picture apart.
+        network: a ``motion.flow.FlowNet``, on its device; of one in half precision, which does not tell places in a
+            picture apart, a copy in single precision works.
         frames: (T,3,8h,8w) in [-1,1], CPU.
         device: where the network is.
         published: a RAFT gets pictures of twice the latents' size, made without averaging, in [0,1], for 10 updates,
             as in the published code; else it gets them as it was trained.
         check: called between pieces of work; raises to cancel.
     """
-    network.float()
+    if any(value.dtype != torch.float32 for value in network.parameters()):
+        network = copy.deepcopy(network).float()
     height, width = frames.shape[-2] // LATENT, frames.shape[-1] // LATENT
     images, config = frames / 2 + 0.5, MotionConfig(finer=_FINER)
     if not published:

@@ -1,5 +1,6 @@
 """What MGLD-VSR's restorer is made of: sizes, noise, tiles, motion, settings."""
 
+import copy
 from dataclasses import replace
 
 import pytest
@@ -157,6 +158,15 @@ def test_motion_is_found_on_the_grid_of_the_latents() -> None:
         assert motion.forward_flow.shape == (2, 2, 24, 32)
         inner = motion.forward_flow[..., 4:-4, 4:-4].mean(dim=(0, 2, 3))
         torch.testing.assert_close(inner, torch.tensor([0.5, 0.25]), atol=0.15, rtol=0)
+
+
+def test_a_flow_network_in_half_precision_works_in_single_and_stays_as_it_is() -> None:
+    frames = 2 * moving_clip(2, 32, 32) - 1
+    half = copy.deepcopy(tiny_networks()["flow"]).half()
+    found = clip_motion(half, frames, CPU, False, lambda: None).forward_flow
+    assert all(value.dtype == torch.float16 for value in half.parameters())
+    single = clip_motion(tiny_networks()["flow"], frames, CPU, False, lambda: None).forward_flow
+    torch.testing.assert_close(found, single, rtol=0, atol=0.01)
 
 
 def test_the_published_flow_looks_ten_times_at_pictures_that_are_not_centred() -> None:
