@@ -1,7 +1,5 @@
 """The motion that guides MGLD-VSR, on the grid of the latents."""
 
-import copy
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -12,6 +10,7 @@ from ..motion.config import MotionConfig
 from ..motion.flow import Flow, find_clip_motion
 from ..tiles import Check
 from .mgld_canvas import LATENT
+from .precision import in_single_precision
 
 _ITERATIONS = 10
 _FINER = 2
@@ -29,8 +28,7 @@ def clip_motion(network: nn.Module, frames: Tensor, device: torch.device, publis
             as in the published code; else it gets them as it was trained.
         check: called between pieces of work; raises to cancel.
     """
-    if any(value.dtype != torch.float32 for value in network.parameters()):
-        network = copy.deepcopy(network).float()
+    network = in_single_precision(network)
     height, width = frames.shape[-2] // LATENT, frames.shape[-1] // LATENT
     images, config = frames / 2 + 0.5, MotionConfig(finer=_FINER)
     if not published:

@@ -149,6 +149,30 @@ def test_one_tile_of_the_autoencoder_is_the_autoencoder_and_more_cover_the_frame
     assert len(calls) == 2 * 2 * 3
 
 
+class Overflowing(nn.Module):
+    """An autoencoder whose numbers are too large for half precision; it decodes to the number that it knows."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.level = nn.Parameter(torch.full((1,), 300.0), requires_grad=False)
+
+    def encode(self, frames: Tensor) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor]]:
+        latents = (self.level * self.level / 90_000).expand(len(frames), 4, *(side // 8 for side in frames.shape[-2:]))
+        return latents, latents, (latents, latents)
+
+    def decode(self, z: Tensor, features: Tensor, frames: int, weight: float) -> Tensor:
+        return (self.level * self.level / 90_000).expand(len(z), 3, *(8 * side for side in z.shape[-2:]))
+
+
+def test_what_half_precision_cannot_hold_is_done_in_single() -> None:
+    vae, frames = Overflowing().half(), torch.zeros(2, 3, 16, 16)
+    mean, _ = encode_frames(vae, frames, 16, lambda: None)
+    torch.testing.assert_close(mean, torch.ones(2, 4, 2, 2))
+    decoded = decode_frames(vae, mean, frames, 1.0, 16, lambda: None)
+    torch.testing.assert_close(decoded, torch.ones(2, 3, 16, 16))
+    assert vae.level.dtype == torch.float16
+
+
 def test_motion_is_found_on_the_grid_of_the_latents() -> None:
     """A frame moves by a pixel right and half a pixel down, of the input: half as much on the latents' grid."""
     canvas = Canvas.of((48, 64), MgldConfig(least_side=64))
