@@ -1,8 +1,20 @@
-"""Training losses (``specs`` of TextOVSR, section 4). Clips are (B,T,3,H,W) in [0,1]; every loss is a mean."""
+"""Training losses: TextOVSR's (its ``specs``, section 4), and those that MGLD-VSR adds for its video autoencoder.
+
+Clips are (B,T,3,H,W) in [0,1]; every loss is a mean.
+"""
+
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from ..core.errors import ShapeError
+from ..core.motion.clip_motion import ClipMotion
+from ..models.warp import warp
+
+STRUCTURE = 3.0
+"""How much more a pixel counts for each unit of the truth's gradient in ``structure_weighted_warp_loss``."""
 
 _UNSHARP_KERNEL = 51
 _UNSHARP_THRESHOLD = 10 / 255
@@ -35,10 +47,48 @@ def edge_loss(x: Tensor, y: Tensor, scales: int = 3) -> Tensor:
 
 
 def temporal_loss(x: Tensor, y: Tensor) -> Tensor:
-    """L1 between the changes from frame to frame; 0 for a single frame."""
+    """L1 between the changes from frame to frame, MGLD-VSR's frame difference loss; 0 for a single frame.
+
+    No gradient reaches the truth ``y``.
+    """
     if x.shape[1] < 2:
         return x.new_zeros(())
-    return (x.diff(dim=1) - y.diff(dim=1)).abs().mean()
+    return (x.diff(dim=1) - y.detach().diff(dim=1)).abs().mean()
+
+
+def structure_weighted_warp_loss(
+    x: Tensor, y: Tensor, motions: Sequence[ClipMotion], structure: float = STRUCTURE
+) -> Tensor:
+    """L1 between neighbouring frames of the result, one moved onto the other; edges of the truth count more.
+
+    W (1 - occluded) |x[i] - warp(x[j], flow(i -> j))| with W = 1 + ``structure`` |Sobel(2y - 1)|, for j = i+1 and for
+    j = i-1; the two means over all pixels, occluded ones among them as 0, are added (MGLD-VSR, ECCV 2024;
+    ``specs/mgld.md`` section 3). W is of each colour and on frame i's grid; Sobel's is the gradient a pixel, and is
+    taken in the paper's [-1,1]. The authors' code warps frame i by the flow on its own grid, and takes the result for
+    the truth and the truth for the result; this follows the equation. Gradient reaches ``x`` alone.
+
+    Args:
+        x: the result, (B,T,3,H,W) in [0,1].
+        y: the truth, the same shape.
+        motions: of each of the B truths, T frames of HxW pixels; see ``flow.find_clip_motion``.
+        structure: 0 counts every pixel alike.
+
+    Returns:
+        At least 0, in units of [0,1]: half of what the paper's frames give; 0 for single frames.
+
+    Raises:
+        ShapeError: the truth or a motion does not fit the result.
+    """
+    _check_fit(x, y, motions)
+    if x.shape[1] < 2:
+        return x.new_zeros(())
+    weights = 1 + structure * _edges(2 * y.detach() - 1)
+    losses = [
+        _gap(clip[:-1], clip[1:], motion.forward_flow, weight[:-1] * (1 - motion.forward_occluded))
+        + _gap(clip[1:], clip[:-1], motion.backward_flow, weight[1:] * (1 - motion.backward_occluded))
+        for clip, weight, motion in zip(x, weights, motions, strict=True)
+    ]
+    return torch.stack(losses).mean()
 
 
 def sharpened(hr: Tensor, strength: float) -> Tensor:
@@ -67,6 +117,29 @@ def matching_loss(made: list[Tensor], true: list[Tensor]) -> Tensor:
     """L1 between the discriminator's features of the result and of the truth, each level by its own size."""
     levels = [(x - y.detach()).abs().mean() / (y.detach().abs().mean() + 1e-6) for x, y in zip(made, true, strict=True)]
     return torch.stack(levels).mean()
+
+
+def _check_fit(x: Tensor, y: Tensor, motions: Sequence[ClipMotion]) -> None:
+    if x.ndim != 5 or x.shape != y.shape:
+        raise ShapeError(f"Expected result and truth of one shape (B,T,3,H,W), got {(*x.shape,)} and {(*y.shape,)}.")
+    wanted = [(x.shape[1], (*x.shape[-2:],))] * len(x)
+    found = [(motion.length, motion.size) for motion in motions]
+    if found != wanted:
+        raise ShapeError(
+            f"Expected motions of {wanted}, one (frames, size) a clip, got {found}; find them on the truth's own grid."
+        )
+
+
+@torch.no_grad()
+def _edges(clips: Tensor) -> Tensor:
+    """The length of the gradient at every pixel of each colour, a pixel, (B,T,C,H,W)."""
+    from kornia.filters import spatial_gradient  # takes seconds to load
+
+    return torch.linalg.vector_norm(spatial_gradient(clips.flatten(0, 1)), dim=2).unflatten(0, clips.shape[:2])
+
+
+def _gap(frames: Tensor, others: Tensor, flow: Tensor, weight: Tensor) -> Tensor:
+    return (weight.detach() * (frames - warp(others, flow.detach()))).abs().mean()
 
 
 def _gaussian(x: Tensor) -> Tensor:
