@@ -39,6 +39,11 @@ class Found:
     path: Path | None
     note: str = ""
 
+    @property
+    def lacking(self) -> bool:
+        """Whether there is neither it nor anything that stands in for it."""
+        return self.path is None and not self.needed.spare
+
 
 def find_system(name: str) -> System:
     """A system by its name.
@@ -78,7 +83,7 @@ def require_files(system: System, folders: Sequence[Path]) -> dict[str, Path]:
         WeightsNotFoundError: something is missing; the message says how to get it.
     """
     found = find_files(system, folders)
-    missing = [one for one in found if one.path is None and not one.needed.spare]
+    missing = [one for one in found if one.lacking]
     if missing:
         raise WeightsNotFoundError(
             f"Expected the files of {system.title}, {' and '.join(_lacking(one) for one in missing)} missing; run "
@@ -89,10 +94,15 @@ def require_files(system: System, folders: Sequence[Path]) -> dict[str, Path]:
     return {one.needed.name: one.path for one in found if one.path is not None}
 
 
-def to_download(found: Sequence[Found]) -> list[Needed]:
-    """What is missing and does not come inside another file that is there or is missing too."""
+def to_download(found: Sequence[Found], spared: bool = False) -> list[Needed]:
+    """What is missing and does not come inside another file that is missing too.
+
+    Args:
+        found: what there is of a system.
+        spared: also that for which something of ours stands in.
+    """
     there = {one.needed.name: one.path is not None for one in found}
-    missing = [one.needed for one in found if one.path is None]
+    missing = [one.needed for one in found if one.lacking or (spared and one.path is None)]
     return [needed for needed in missing if not needed.inside or there[needed.inside]]
 
 

@@ -22,7 +22,9 @@ Watch = Callable[[Needed], Report | None]
 """Takes what is downloaded next; gives what is called as its bytes come."""
 
 
-def get_files(system: System, folders: Sequence[Path], target: Path, watch: Watch | None = None) -> list[Found]:
+def get_files(
+    system: System, folders: Sequence[Path], target: Path, watch: Watch | None = None, spared: bool = False
+) -> list[Found]:
     """Download what is missing of a system; call it only when the user has agreed.
 
     Args:
@@ -30,6 +32,7 @@ def get_files(system: System, folders: Sequence[Path], target: Path, watch: Watc
         folders: where files may be already.
         target: the folder that downloads go to.
         watch: gives a report for each file; a report may raise to cancel.
+        spared: also get that for which something of ours stands in.
 
     Returns:
         What there is then.
@@ -39,7 +42,7 @@ def get_files(system: System, folders: Sequence[Path], target: Path, watch: Watc
         DownloadError: see ``core.download``, and the other errors there.
     """
     by_hand = []
-    for needed in to_download(find_files(system, folders)):
+    for needed in to_download(find_files(system, folders), spared):
         place = next((place for place in needed.places if place.url), None)
         if place is None:
             by_hand.append(needed)

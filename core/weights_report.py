@@ -23,6 +23,7 @@ def as_values(system: System, found: Sequence[Found]) -> dict[str, Any]:
             "file": one.needed.file,
             "download": one.needed in wanted,
             "inside": one.needed.inside,
+            "spare": one.needed.spare or None,
             "licence": one.needed.licence.name,
             "terms": one.needed.licence.text,
             "places": [
@@ -42,8 +43,8 @@ def as_values(system: System, found: Sequence[Found]) -> dict[str, Any]:
 
 
 def is_complete(found: Sequence[Found]) -> bool:
-    """Whether everything is there."""
-    return all(one.path is not None for one in found)
+    """Whether everything is there, or something that ships stands in for it."""
+    return not any(one.lacking for one in found)
 
 
 def in_a_line(system: System, found: Sequence[Found]) -> str:
@@ -51,15 +52,19 @@ def in_a_line(system: System, found: Sequence[Found]) -> str:
     there = sum(one.path is not None for one in found)
     if there == len(found):
         return f"{system.title}: all {there} networks are there"
-    return f"{system.title}: {there} of {len(found)} networks are there"
+    line = f"{system.title}: {there} of {len(found)} networks are there"
+    if not is_complete(found):
+        return line
+    spares = [f"{one.needed.spare}, is taken for the {one.needed.name}" for one in found if one.path is None]
+    return f"{line}; {' and '.join(spares)}"
 
 
 def in_words(system: System, found: Sequence[Found]) -> str:
     """Everything about a system's files, as Markdown: a list of its networks, then the terms of what is missing."""
     lines = [f"**{in_a_line(system, found)}**", ""]
+    missing = to_download(found, spared=True)
     for one in found:
-        lines += _network(one)
-    missing = to_download(found)
+        lines += _network(one, one.needed in missing)
     for licence in dict.fromkeys(needed.licence for needed in missing):
         files = ", ".join(needed.file for needed in missing if needed.licence == licence)
         lines += ["", f"Licence of {files}: {licence.name}. {licence.text}"]
@@ -73,10 +78,10 @@ def terms(system: System) -> str:
     return f"{system.title}: {_total(wanted)}, licence: {licences}."
 
 
-def before_download(system: System, found: Sequence[Found], target: Path) -> str:
-    """What a download would fetch, and under which terms."""
-    wanted = to_download(found)
-    head = f"{len(wanted)} files, {_total(wanted)}, would be downloaded to {target}."
+def before_download(system: System, found: Sequence[Found], target: Path, spared: bool = False) -> str:
+    """What a download would fetch, and under which terms; see ``weights.to_download``."""
+    wanted = to_download(found, spared)
+    head = f"{len(wanted)} file{'' if len(wanted) == 1 else 's'}, {_total(wanted)}, would be downloaded to {target}."
     return f"{head}\n\n{in_words(system, found)}"
 
 
@@ -87,17 +92,19 @@ def _total(wanted: Sequence[Needed]) -> str:
     return f"at least {readable(sum(sizes))} and files of unknown size" if any(sizes) else "unknown size"
 
 
-def _network(one: Found) -> list[str]:
+def _network(one: Found, alone: bool) -> list[str]:
+    """A network in words; ``alone`` means that it does not come with the file of another one."""
     name = f"- {one.needed.name} ({one.needed.what}): "
     if one.path is not None:
         return [f"{name}{one.path} ({readable(one.path.stat().st_size)})"]
     note = f" {one.note}" if one.note else ""
-    if one.needed.inside:
-        return [f"{name}missing; comes with the file of the {one.needed.inside}.{note}", *_other(one.needed)]
+    missing = f"{name}missing; {one.needed.spare}, is taken" if one.needed.spare else f"{name}missing"
+    if not alone:
+        return [f"{missing}; comes with the file of the {one.needed.inside}.{note}", *_other(one.needed)]
     place = _place(one.needed)
     size = f"about {readable(place.about)}" if place.about else f"size {UNKNOWN}"
     sha256 = f"SHA-256 {place.sha256 or UNKNOWN}"
-    return [f"{name}missing; {one.needed.file}, {size}, {sha256}.{note}", *_places(one.needed), *_other(one.needed)]
+    return [f"{missing}; {one.needed.file}, {size}, {sha256}.{note}", *_places(one.needed), *_other(one.needed)]
 
 
 def _places(needed: Needed) -> list[str]:

@@ -15,7 +15,7 @@ from ..models.published import SYSTEMS
 from .frames import restore_images
 from .host.folders import job_place, temporary_path
 from .host.models import loaded_parts
-from .host.progress import check_cancelled, progress_reporter, show_outcome
+from .host.progress import check_cancelled, progress_reporter, show_outcome, step_reporter
 from .video_file import VideoFile, as_source
 
 _VIDEO_OR_IMAGES = io.Custom("VIDEO,IMAGE")
@@ -58,6 +58,7 @@ class DiffusionRestore(io.ComfyNode):
         parts = loaded_parts(name)
         chosen = DiffusionSettings(**{key: settings[key] for key in _SETTINGS if key in settings})
         restorer = make_diffusion_restorer(name, parts, chosen, parts.memory)
+        restorer.tell_step = step_reporter(cls)
         job, report = _job(settings), progress_reporter(cls)
         if isinstance(video, torch.Tensor):
             return io.NodeOutput(restore_images(video, restorer, job, report, check_cancelled))

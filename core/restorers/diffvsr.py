@@ -28,7 +28,7 @@ from .diffvsr_memory import plan_tiles
 from .diffvsr_sampling import Clip, ClipSampler, ShotNoise, add_frame_noise
 from .diffvsr_tiles import CutShot, published_tiles
 from .fingerprint import fingerprint
-from .parts import Parts
+from .parts import Parts, TellStep, untold
 
 PARTS = ("text", "denoiser", "vae")
 """The networks by name: an ``OpenClipText``, a ``diffvsr.UNet``, a ``diffvsr.VAE``."""
@@ -62,6 +62,7 @@ class DiffVsrRestorer:
         noise: Callable[[DiffVsrConfig, tuple[int, int]], ShotNoise] = ShotNoise,
     ) -> None:
         self.parts, self.config, self.memory, self.noise = parts, config, memory, noise
+        self.tell_step: TellStep = untold
         self._embed = embed
         self._texts: dict[str, Tensor] = {}
 
@@ -168,7 +169,7 @@ class DiffVsrShot:
         check()
         (denoiser,) = self._parts.use("denoiser")
         clip = Clip(noise.to(device), noisy.to(device), positive.to(device, dtype), negative.to(device, dtype))
-        sampler = ClipSampler(denoiser, self._tile, self._config, check)
+        sampler = ClipSampler(denoiser, self._tile, self._config, check, self._restorer.tell_step)
         return sampler.sample(clip).transpose(0, 1).cpu().contiguous()
 
     def _decode(self, window: Window[PromptedFrame], latents: Tensor, check: Check) -> Iterator[Tensor]:

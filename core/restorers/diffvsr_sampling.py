@@ -11,6 +11,7 @@ from ..diffusion.tiles import Tiling, average_tiles
 from ..overlaps import rescheduled_indices
 from ..tiles import Check
 from .diffusion_config import DiffVsrConfig
+from .parts import TellStep, untold
 
 _TRAINED_STEPS = 1000
 _LOW, _HIGH = 1e-4, 2e-2
@@ -74,12 +75,14 @@ class ClipSampler:
         tile: side of a tile of every step in latent pixels; 0 is the whole frame.
         config: steps, guidance, noise level.
         check: called before every tile; raises to cancel.
+        tell: called after every step.
     """
 
     denoiser: nn.Module
     tile: int
     config: DiffVsrConfig
     check: Check
+    tell: TellStep = untold
 
     def sample(self, clip: Clip) -> Tensor:
         """Clean latents (4,T,h,w), scaled (Song et al., ICLR 2021, eq. 12 with sigma 0), nothing clipped.
@@ -87,11 +90,12 @@ class ClipSampler:
         With a velocity v at abar: x0 = sqrt(abar) x - sqrt(1 - abar) v and n = sqrt(abar) v + sqrt(1 - abar) x.
         """
         x = clip.noise
-        for timestep, alpha, following in ddim_schedule(self.config.steps):
+        for done, (timestep, alpha, following) in enumerate(ddim_schedule(self.config.steps), 1):
             velocity = self._velocity(clip, x, timestep)
             clean = alpha**0.5 * x - (1.0 - alpha) ** 0.5 * velocity
             noise = alpha**0.5 * velocity + (1.0 - alpha) ** 0.5 * x
             x = following**0.5 * clean + (1.0 - following) ** 0.5 * noise
+            self.tell(done, self.config.steps)
         return x
 
     def _velocity(self, clip: Clip, x: Tensor, timestep: int) -> Tensor:

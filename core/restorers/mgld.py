@@ -32,7 +32,7 @@ from .mgld_memory import LEAST_TILE, LEAST_VAE_TILE, plan_tiles
 from .mgld_motion import clip_motion
 from .mgld_outer import TiledShot, outer_places
 from .mgld_sampling import OF_LATENTS, Clip, ClipSampler, clip_noise
-from .parts import Parts
+from .parts import Parts, TellStep, untold
 
 PARTS = ("text", "flow", "vae", "denoiser")
 """The networks by name: an ``OpenClipText``, a ``FlowNet``, a ``VideoVAE``, a ``Denoiser``."""
@@ -54,6 +54,7 @@ class MgldRestorer:
 
     def __init__(self, parts: Parts, config: MgldConfig, memory: int) -> None:
         self.parts, self.config, self.memory = parts, config, memory
+        self.tell_step: TellStep = untold
         self._texts: dict[str, Tensor] = {}
 
     @cached_property
@@ -161,7 +162,7 @@ class MgldShot:
         (denoiser,) = self._parts.use("denoiser")
         side = self._tile // LATENT
         tiling = Tiling(side, side // 2, config.tile_weights == "published")
-        sampler = ClipSampler(denoiser, tiling, config.steps, config.guidance, check)
+        sampler = ClipSampler(denoiser, tiling, config.steps, config.guidance, check, self._restorer.tell_step)
         return sampler.sample(Clip(LATENT_SCALE * latents, context.to(device, self._parts.dtype), motion, noise))
 
     def _motion(self, frames: Tensor, check: Check) -> ClipMotion | None:

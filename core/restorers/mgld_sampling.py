@@ -1,6 +1,7 @@
 """MGLD-VSR's sampling of a clip: noise, tiled steps, guidance by the motion."""
 
 import hashlib
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,7 @@ from ..motion.clip_motion import ClipMotion
 from ..overlaps import rescheduled_indices
 from ..tiles import Check
 from .diffusion_config import MgldConfig
+from .parts import TellStep, untold
 
 BEGINNING, OF_LATENTS = -1, -2
 """Instead of the number of a step: the noise that sampling begins with, and that of the input's latents."""
@@ -48,6 +50,7 @@ class ClipSampler:
         steps: how many.
         guidance: None is none.
         check: called before every tile; raises to cancel.
+        tell: called after every step.
     """
 
     denoiser: nn.Module
@@ -55,6 +58,7 @@ class ClipSampler:
     steps: int
     guidance: GuidanceConfig | None
     check: Check
+    tell: TellStep = untold
 
     def sample(self, clip: Clip) -> Tensor:
         """Clean latents, (T,4,h,w), scaled: from those of the low resolution with the noise of the last step."""
@@ -63,12 +67,15 @@ class ClipSampler:
         x = trained.add_noise(clip.latents, clip.noise(BEGINNING), trained.length - 1)
         index = {timestep: number for number, timestep in enumerate(schedule.timesteps)}
 
+        done = itertools.count(1)
+
         def denoise(x: Tensor, timestep: int) -> Tensor:
             noise = self._predict(clip, x, timestep)
             return self._corrected(clip, (x, noise), schedule, index[timestep])
 
         def after(x: Tensor, log_variance: float) -> Tensor:
             self.check()
+            self.tell(next(done), self.steps)
             if clip.motion is None or self.guidance is None or self.guidance.form != "reference":
                 return x
             return published_step(x, clip.motion, log_variance, self.guidance)

@@ -1,10 +1,17 @@
 """The networks of a diffusion system, of which only those at work are on the device."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 import torch
 from torch import nn
+
+TellStep = Callable[[int, int], None]
+"""Takes how many steps of a window's sampling are done, and of how many."""
+
+
+def untold(done: int, total: int) -> None:
+    """Tell nobody."""
 
 
 class Parts(Protocol):

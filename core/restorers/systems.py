@@ -8,7 +8,6 @@ from torch import nn
 
 from ..diffusion.config import GuidanceConfig
 from ..errors import SettingError
-from ..restorer import Restorer
 from ..weights import find_system
 from .diffusion_config import DiffusionSettings, DiffVsrConfig, MgldConfig
 from .diffvsr import DiffVsrRestorer
@@ -31,8 +30,10 @@ def load_parts(system: str, files: Mapping[str, Path]) -> dict[str, nn.Module]:
     return _LOAD[system](files)
 
 
-def make_diffusion_restorer(system: str, parts: Parts, settings: DiffusionSettings, memory: int) -> Restorer:
-    """The restorer of a system.
+def make_diffusion_restorer(
+    system: str, parts: Parts, settings: DiffusionSettings, memory: int
+) -> MgldRestorer | DiffVsrRestorer:
+    """The restorer of a system; its ``tell_step`` may be set to hear of every step.
 
     Args:
         system: its name, see ``models.published``.

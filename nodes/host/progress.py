@@ -37,6 +37,16 @@ def progress_reporter(node: type[io.ComfyNode], total: int | None = None) -> Cal
     return report
 
 
+def step_reporter(node: type[io.ComfyNode]) -> Callable[[int, int], None]:
+    """A function that says on a node which step of a window's sampling is done, and of how many."""
+
+    def report(done: int, total: int) -> None:
+        check_cancelled()
+        show_text(node, f"sampling a window: step {done} of {total}")
+
+    return report
+
+
 def frame_reporter(node: type[io.ComfyNode]) -> Callable[[int, int | None, Tensor], None]:
     """A function that takes the number of frames done, of how many, and the newest; and stops when the user cancels."""
     show, began = progress_reporter(node), time.monotonic()

@@ -107,7 +107,37 @@ def test_what_is_missing_is_named_with_the_ways_to_it(tmp_path: Path) -> None:
 def test_a_network_that_its_file_lacks_is_downloaded(tmp_path: Path) -> None:
     write_needed(network("mgld", "denoiser"), tmp_path / "cut_down.safetensors")
     wanted = to_download(find_files(MGLD, [tmp_path]))
-    assert [needed.name for needed in wanted] == ["vae", "text_encoder", "flow"]
+    assert [needed.name for needed in wanted] == ["vae", "text_encoder"]
+    words = in_words(MGLD, find_files(MGLD, [tmp_path]))
+    assert (
+        "text_encoder (reads captions: OpenCLIP ViT-H-14): missing; open_clip_h_text.safetensors, about 1.4 GB" in words
+    )
+
+
+def test_what_ships_stands_in_for_the_flow(tmp_path: Path) -> None:
+    """It is said, and nothing is downloaded for it unless asked; its file's terms are told."""
+    nothing = find_files(MGLD, [tmp_path])
+    said = "- flow (finds motion: RAFT): missing; SPyNet, which ships, is taken; "
+    assert f"{said}comes with the file of the denoiser." in in_words(MGLD, nothing)
+    assert in_words(MGLD, nothing).splitlines()[0] == "**MGLD-VSR: 0 of 4 networks are there**"
+    for name in ("denoiser", "vae", "text_encoder"):
+        write_needed(network("mgld", name), tmp_path / f"{name}.safetensors")
+    found = find_files(MGLD, [tmp_path])
+    assert is_complete(found)
+    assert not is_complete(nothing)
+    assert set(require_files(MGLD, [tmp_path])) == {"denoiser", "vae", "text_encoder"}
+    assert (to_download(found), to_download(found, spared=True)) == ([], [FLOW])
+    words = in_words(MGLD, found)
+    assert words.startswith("**MGLD-VSR: 3 of 4 networks are there; SPyNet, which ships, is taken for the flow**")
+    assert f"{said}raft-things.pth, about 21.1 MB, SHA-256 unknown.\n  - https://" in words
+    assert "Licence of raft-things.pth: BSD-3-Clause." in words
+    told = before_download(MGLD, found, tmp_path, spared=True)
+    assert told.startswith(f"1 file, 21.1 MB, would be downloaded to {tmp_path}.")
+    values = as_values(MGLD, found)
+    assert values["complete"]
+    flow = values["networks"][-1]
+    assert (flow["spare"], flow["download"], flow["path"]) == ("SPyNet, which ships", False, None)
+    assert [network["spare"] for network in values["networks"][:-1]] == [None] * 3
 
 
 def test_a_damaged_file_and_half_a_download_are_told(tmp_path: Path) -> None:
