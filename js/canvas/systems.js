@@ -11,8 +11,15 @@ const BELONGS = {
   noise_level: "DiffVSR",
 };
 
+/** What the canvas adds below every widget, in pixels of the graph. */
+const GAP = 4;
+
+/** Far above any node, in pixels of the graph. */
+const OUT_OF_REACH = -1e5;
+
 /**
- * Show the widgets of the chosen system only. Hidden ones keep their values and their places in saved workflows.
+ * Show the widgets of the chosen system only. Hidden ones keep their values and their places in saved workflows; those
+ * that another node is connected to stay. Nodes that are drawn as HTML show all: those do not learn of a change.
  *
  * @param {object} node a Diffusion Restore
  */
@@ -20,26 +27,56 @@ export function followSystem(node) {
   const system = widgetOf(node, "system");
   if (!system) return;
 
-  const update = () => {
-    for (const [name, owner] of Object.entries(BELONGS)) {
-      const widget = widgetOf(node, name);
-      if (widget) widget.hidden = owner !== system.value;
-    }
-    const [width, height] = node.computeSize();
-    node.setSize([Math.max(node.size[0], width), height]);
-    node.setDirtyCanvas(true, true);
-  };
-
-  const { callback } = system;
-  system.callback = function () {
-    const result = callback?.apply(this, arguments);
+  const update = () => showOnly(node, system.value);
+  after(system, "callback", update);
+  after(node, "onConnectionsChange", update);
+  after(node, "onConfigure", (saved) => {
     update();
+    grow(node, saved.size); // as it was saved, with the same widgets
+  });
+  update();
+}
+
+/** Let a method do something more, once it is done. */
+function after(object, method, more) {
+  const before = object[method];
+  object[method] = function (...values) {
+    const result = before?.apply(this, values);
+    more(...values);
     return result;
   };
-  const { onConfigure } = node;
-  node.onConfigure = function () {
-    onConfigure?.apply(this, arguments);
-    update();
-  };
-  update();
+}
+
+/** What room the node has beyond its widgets stays: the caption may have been drawn larger. */
+function showOnly(node, system) {
+  const [, before] = node.computeSize();
+  for (const [name, owner] of Object.entries(BELONGS)) {
+    const widget = widgetOf(node, name);
+    if (!widget) continue;
+    const linked = node.inputs.some((input) => input.widget?.name === name && input.link != null);
+    if (owner === system || linked) show(widget);
+    else hide(widget);
+  }
+  const [, now] = node.computeSize();
+  grow(node, [node.size[0], node.size[1] + now - before]);
+}
+
+function grow(node, [width, height]) {
+  const least = node.computeSize();
+  node.setSize([Math.max(least[0], width), Math.max(least[1], height)]);
+  node.setDirtyCanvas(true, true);
+}
+
+/** The canvas does not draw a hidden widget, but leaves its place free, and its slot catches links meant for the next. */
+function hide(widget) {
+  widget.hidden = true;
+  widget.computeSize = () => [0, -GAP];
+  Object.defineProperty(widget, "y", { get: () => OUT_OF_REACH, set() {}, enumerable: true, configurable: true });
+}
+
+function show(widget) {
+  if (!widget.hidden) return;
+  widget.hidden = false;
+  delete widget.computeSize;
+  Object.defineProperty(widget, "y", { value: 0, writable: true, enumerable: true, configurable: true });
 }
