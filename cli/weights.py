@@ -33,6 +33,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     get = add("get", _get, "what came is kept: run it again", "Download what a diffusion system needs.")
     get.add_argument("system", choices=_SYSTEMS)
     get.add_argument("--agree", action="store_true", default=False, help="you agree to the licences that are shown")
+    get.add_argument(
+        "--all", action="store_true", default=False, help="also get what something that ships can stand in for"
+    )
     get.add_argument("--to", type=Path, metavar="FOLDER", help=f"where to (default: the first of {WEIGHTS_FOLDERS})")
     convert = add(
         "convert", _convert, "nothing was written", "Turn a .ckpt, .pt or .pth into .safetensors; nothing of it is run."
@@ -105,10 +108,10 @@ def _get(options: argparse.Namespace) -> Outcome:
         raise SettingError(f"Expected a folder to download to, got none; add --to FOLDER, or set {WEIGHTS_FOLDERS}.")
     folders = [target, *(folder for folder in folders if folder != target)]
     found = find_files(system, folders)
-    if to_download(found) and not options.agree:
-        told = before_download(system, found, target)
+    if to_download(found, options.all) and not options.agree:
+        told = before_download(system, found, target, options.all)
         raise SettingError(f"{told}\n\nExpected your consent to these licences, got none; add --agree to download.")
-    found = get_files(system, folders, target, _told)
+    found = get_files(system, folders, target, _told, options.all)
     return Outcome(as_values(system, found), in_words(system, found))
 
 

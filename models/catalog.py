@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..core.errors import DamagedWeightsError, WeightsNotFoundError
+from .published import SYSTEMS
 
 SUFFIXES = (".safetensors", ".pth", ".pt", ".ckpt")
 """What a weights file may end in."""
@@ -14,6 +15,8 @@ DETAIL = "-detail"
 """What the name of a detail end's file adds to that of the fidelity end's; see ``dial``."""
 
 FOLDER = Path(__file__).parent / "weights"
+
+_OTHERS = {Path(needed.file).stem for system in SYSTEMS for needed in system.needs}
 
 
 @dataclass(frozen=True)
@@ -89,13 +92,14 @@ MEASURES = (NIQE, BRISQUE)
 def list_weights(folders: Sequence[Path]) -> list[str]:
     """Names to choose from: the shipped ones first, then the files in ``folders``, relative to them.
 
-    Detail ends are none of their own.
+    Detail ends are none of their own. The files of the diffusion systems, under their published names in any of
+    ``SUFFIXES``, are passed over: no recurrent network is in them.
     """
     found = {
         path: path.relative_to(folder).as_posix()
         for folder in folders
         for path in folder.rglob("*")
-        if path.suffix in SUFFIXES and path.is_file()
+        if path.suffix in SUFFIXES and path.stem not in _OTHERS and path.is_file()
     }
     ends = {detail_end(path) for path in found}
     return [shipped.name for shipped in SHIPPED] + sorted({name for path, name in found.items() if path not in ends})

@@ -15,7 +15,7 @@ from textovsr.cli.weights import WEIGHTS_FOLDERS
 from textovsr.core import weights as core_weights
 from textovsr.core import weights_download
 from textovsr.core.download import RemoteFile
-from textovsr.models.published import DIFFVSR, SYSTEMS
+from textovsr.models.published import DIFFVSR, MGLD, SYSTEMS
 from textovsr.tests.helpers.published import write_needed
 
 Run = Callable[..., tuple[int, str, str]]
@@ -88,6 +88,36 @@ def test_with_consent_what_is_missing_is_downloaded(run: Run, tmp_path: Path, mo
     assert sorted(path.name for path in (tmp_path / "mine").iterdir()) == ["denoiser.safetensors", "vae.safetensors"]
     monkeypatch.setattr(weights_download, "download", lambda *_: pytest.fail("downloaded again"))
     assert run("get", "diffvsr", "--json")[0] == 0
+
+
+def test_what_ships_stands_in_unless_all_is_asked_for(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MGLD-VSR without RAFT: nothing to download, and one file with ``--all``, after consent."""
+    monkeypatch.setenv(WEIGHTS_FOLDERS, str(tmp_path / "mine"))
+    for needed in MGLD.needs[:-1]:
+        write_needed(needed, tmp_path / "mine" / f"{needed.name}.safetensors")
+    fetched = []
+
+    def download(file: RemoteFile, target: Path, report: Any) -> None:
+        fetched.append(target.name)
+        write_needed(MGLD.needs[-1], target.with_suffix(".safetensors"))
+
+    monkeypatch.setattr(weights_download, "ask", lambda place: RemoteFile(place.url, "", 0))
+    monkeypatch.setattr(weights_download, "download", download)
+    assert "mgld     MGLD-VSR: 3 of 4 networks are there; SPyNet, which ships, is taken for the flow" in run()[1]
+    for arguments in ((), ("--agree",)):
+        code, said, _ = run("get", "mgld", *arguments)
+        assert code == 0
+        assert "missing; SPyNet, which ships, is taken; raft-things.pth" in said
+    code, _, said = run("get", "mgld", "--all")
+    assert code == 1
+    assert "1 file, 21.1 MB, would be downloaded" in said
+    assert fetched == []
+    code, said, _ = run("get", "mgld", "--all", "--agree")
+    assert code == 0
+    assert fetched == ["raft-things.pth"]
+    assert "all 4 networks are there" in said
 
 
 def test_a_checkpoint_is_converted(run: Run) -> None:

@@ -137,7 +137,7 @@ def test_what_ships_stands_in_for_the_flow(tmp_path: Path) -> None:
     assert values["complete"]
     flow = values["networks"][-1]
     assert (flow["spare"], flow["download"], flow["path"]) == ("SPyNet, which ships", False, None)
-    assert [network["spare"] for network in values["networks"][:-1]] == [None] * 3
+    assert [one["spare"] for one in values["networks"][:-1]] == [None] * 3
 
 
 def test_a_damaged_file_and_half_a_download_are_told(tmp_path: Path) -> None:

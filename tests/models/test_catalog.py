@@ -8,6 +8,7 @@ import pytest
 from textovsr.core.errors import DamagedWeightsError, WeightsNotFoundError
 from textovsr.models import catalog
 from textovsr.models.catalog import SHIPPED, SUFFIXES, Shipped, find_weights, list_weights
+from textovsr.models.published import SYSTEMS
 
 
 @pytest.fixture
@@ -32,6 +33,17 @@ def shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_shipped_names_come_first(folder: Path) -> None:
     assert list_weights([folder]) == [entry.name for entry in SHIPPED] + ["a.pth", "b.safetensors", "mine/c.ckpt"]
+
+
+def test_files_of_the_diffusion_systems_are_no_weights_to_choose(folder: Path) -> None:
+    """As published or converted, wherever they lie; the recurrent network's own file is."""
+    before = list_weights([folder])
+    for needed in (needed for system in SYSTEMS for needed in system.needs):
+        (folder / needed.file).write_bytes(b"x")
+        (folder / "mine" / needed.file).with_suffix(".safetensors").write_bytes(b"x")
+    assert list_weights([folder]) == before
+    (folder / "TextOVSR.pth").write_bytes(b"x")
+    assert sorted(list_weights([folder])) == sorted([*before, "TextOVSR.pth"])
 
 
 def test_names_are_told_apart() -> None:
