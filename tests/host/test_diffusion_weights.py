@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from textovsr.models.published import DIFFVSR
-from textovsr.tests.helpers.published import write_needed
+from textovsr.models.published import DIFFVSR, MGLD
+from textovsr.tests.helpers.published import write_header, write_needed
 from textovsr.tools.comfy_client import ComfyClient
 from textovsr.tools.comfy_server import ComfyServer
 
@@ -36,6 +36,23 @@ def test_the_report_follows_the_disk(server: ComfyServer, client: ComfyClient) -
     assert "all 3 networks are there" in told
     assert all(str(file) in told for file in files)
     assert "Licence" not in told
+
+
+def test_what_is_missing_but_for_what_ships_is_told(server: ComfyServer, client: ComfyClient) -> None:
+    """MGLD-VSR without RAFT; its files, in our own folder, are not among the weights of TextOVSR Upscale."""
+    folder = server.base / "models" / "textovsr"
+    files = [write_needed(needed, (folder / needed.file).with_suffix(".safetensors")) for needed in MGLD.needs[:-1]]
+    mine = write_header(folder / "mine.safetensors", {"some": (1,)})
+    prompt = {**PROMPT, "1": {"class_type": "OVSR_DiffusionWeights", "inputs": {"system": "mgld"}}}
+    try:
+        told = str(client.run(prompt).outputs["2"]["text"][0])
+        offered = client.object_info("OVSR_TextOVSRUpscale")["OVSR_TextOVSRUpscale"]["input"]
+    finally:
+        for file in (*files, mine):
+            file.unlink()
+    assert "3 of 4 networks are there; SPyNet, which ships, is taken for the flow" in told
+    assert mine.name in str(offered)
+    assert not any(file.stem in str(offered) for file in files)
 
 
 def test_consent_comes_with_licence_and_size(client: ComfyClient) -> None:
