@@ -63,13 +63,12 @@ def load_restorer(options: argparse.Namespace, device: "torch.device") -> "Resto
 
     from ..core.device import memory_budget
     from ..core.restorers.parts import HeldParts
-    from ..core.restorers.systems import load_parts, make_diffusion_restorer
+    from ..core.restorers.systems import EXACT, load_parts, make_diffusion_restorer
     from ..core.weights import find_system, require_files
 
     files = require_files(find_system(options.system), weights_folders())
-    parts = HeldParts(
-        load_parts(options.system, files), device, torch.float16 if device.type == "cuda" else torch.float32
-    )
+    dtype = torch.float16 if device.type == "cuda" else torch.float32
+    parts = HeldParts(load_parts(options.system, files), device, dtype, EXACT.get(options.system, ()))
     tile = {"tile": options.tile * SCALE} if hasattr(options, "tile") else {}
     settings = given(DiffusionSettings, argparse.Namespace(**{**vars(options), **tile}))
     return make_diffusion_restorer(options.system, parts, settings, memory_budget(device))

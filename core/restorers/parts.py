@@ -1,6 +1,6 @@
 """The networks of a diffusion system, of which only those at work are on the device."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 import torch
@@ -32,14 +32,18 @@ class HeldParts:
         networks: by name, in eval mode.
         device: where they compute.
         dtype: what they compute in.
+        exact: those that compute in float32 whatever the others do.
     """
 
-    def __init__(self, networks: Mapping[str, nn.Module], device: torch.device, dtype: torch.dtype) -> None:
-        self._networks, self.device, self.dtype = dict(networks), device, dtype
+    def __init__(
+        self, networks: Mapping[str, nn.Module], device: torch.device, dtype: torch.dtype, exact: Sequence[str] = ()
+    ) -> None:
+        self._networks, self.device, self.dtype, self._exact = dict(networks), device, dtype, frozenset(exact)
 
     def use(self, *names: str) -> tuple[nn.Module, ...]:
         """See ``Parts``."""
         for name, network in self._networks.items():
             if name not in names:
                 network.to("cpu")
-        return tuple(self._networks[name].to(self.device, self.dtype) for name in names)
+        types = (torch.float32 if name in self._exact else self.dtype for name in names)
+        return tuple(self._networks[name].to(self.device, dtype) for name, dtype in zip(names, types, strict=True))

@@ -16,6 +16,9 @@ from .mgld import MgldRestorer
 from .mgld_loading import load_mgld_parts
 from .parts import Parts
 
+EXACT: dict[str, tuple[str, ...]] = {"diffvsr": ("vae",)}
+"""Networks of a system that were published in full precision."""
+
 
 def load_parts(system: str, files: Mapping[str, Path]) -> dict[str, nn.Module]:
     """The networks of a system by name, in eval mode, on the CPU.

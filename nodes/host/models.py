@@ -1,6 +1,6 @@
 """Our networks under ComfyUI's memory management."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -15,7 +15,7 @@ from ...core.motion.networks import SHIPPED_FLOW, find_flow_net, load_flow_net
 from ...core.quality.clip_iqa import ClipIqa, Pair, load_clip_iqa
 from ...core.restorer import Restorer
 from ...core.restorers.loading import make_restorer
-from ...core.restorers.systems import load_parts
+from ...core.restorers.systems import EXACT, load_parts
 from ...core.text.vlm import VisionLanguageModel
 from ...core.text.vlm_folders import Precision, load_vlm, weights_size
 from ...core.weights import find_system, require_files
@@ -67,14 +67,17 @@ class HostParts:
 
     Args:
         networks: by name, in eval mode, on the CPU.
+        exact: those that compute in float32 whatever the others do.
     """
 
-    def __init__(self, networks: Mapping[str, torch.nn.Module]) -> None:
+    def __init__(self, networks: Mapping[str, torch.nn.Module], exact: Sequence[str] = ()) -> None:
         self.device = compute_device()
         self.dtype = torch.float16 if self.device.type == "cuda" else torch.float32
         rest = torch.device("cpu")
         self._patchers = {
-            name: comfy.model_patcher.ModelPatcher(network.to(self.dtype), self.device, rest)
+            name: comfy.model_patcher.ModelPatcher(
+                network.to(torch.float32 if name in exact else self.dtype), self.device, rest
+            )
             for name, network in networks.items()
         }
 
@@ -149,7 +152,7 @@ def _patcher(path: Path, fidelity: float, changed: tuple[int, ...]) -> comfy.mod
 
 @lru_cache(maxsize=1)
 def _parts(system: str, files: tuple[tuple[str, Path, int], ...]) -> HostParts:
-    return HostParts(load_parts(system, {name: path for name, path, _ in files}))
+    return HostParts(load_parts(system, {name: path for name, path, _ in files}), EXACT.get(system, ()))
 
 
 @lru_cache(maxsize=1)

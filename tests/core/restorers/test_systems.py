@@ -18,6 +18,12 @@ from textovsr.tests.helpers.mgld import moving_clip
 NOTHING = HeldParts({}, torch.device("cpu"), torch.float32)
 
 
+def test_exact_networks_stay_in_full_precision() -> None:
+    networks = {name: torch.nn.Linear(2, 2) for name in ("vae", "denoiser")}
+    parts = HeldParts(networks, torch.device("cpu"), torch.bfloat16, ("vae",))
+    assert [network.weight.dtype for network in parts.use("vae", "denoiser")] == [torch.float32, torch.bfloat16]
+
+
 def test_the_defaults_are_the_systems_own() -> None:
     settings = DiffusionSettings(seed=42)
     assert make_diffusion_restorer("mgld", NOTHING, settings, 1).config == MgldConfig()
