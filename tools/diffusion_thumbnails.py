@@ -1,13 +1,16 @@
-"""What the thumbnails of the workflows show that sample with a model of the user's own.
+"""What the thumbnails of the workflows show that need a diffusion model of the user's own.
 
-Such models do not ship, so no result of one is shown: the clip and its motion are real, the windows are drawn.
+Such models do not ship, so no result of one is shown: clips, motion and noise are real, windows are drawn.
 """
 
 from pathlib import Path
 
+import numpy as np
+import torch
 from PIL import Image, ImageDraw, ImageFont
 
 from textovsr.core.device import pick_device
+from textovsr.core.diffusion.schedules import respaced, trained_schedule
 from textovsr.core.job import Source
 from textovsr.core.motion.config import MotionConfig
 from textovsr.core.motion.flow import Flow
@@ -18,6 +21,12 @@ from textovsr.core.overlaps import blend_weights, overlapping_windows
 
 _FRAMES, _LENGTH, _OVERLAP = 20, 8, 4
 _ROW = 26
+_GAP = 6
+_STEPS = 50
+_SHOWN = (1, 25, 35, 43)
+"""Steps of the sampler, and those that are drawn."""
+_GRAIN = 4
+"""Pixels of the picture that share their noise: a latent stands for eight of the result."""
 _GREEN = (110, 190, 140)
 
 Color = tuple[int, int, int]
@@ -62,3 +71,37 @@ def windows_picture(title: str, size: tuple[int, int], colors: tuple[Color, Colo
     legend = f"windows of {_LENGTH} frames, stitched over {_OVERLAP}"
     draw.text((size[0] / 2, size[1] - 28), legend, colors[1], ImageFont.load_default(14), anchor="mm")
     return drawn
+
+
+def steps_picture(title: str, frame: Image.Image, size: tuple[int, int], colors: tuple[Color, Color]) -> Image.Image:
+    """A picture under less and less noise: what a sampler is between its steps.
+
+    Args:
+        title: above it.
+        frame: what is under the noise.
+        size: of the picture.
+        colors: background and ink.
+    """
+    drawn = Image.new("RGB", size, colors[0])
+    draw = ImageDraw.Draw(drawn)
+    draw.text((size[0] / 2, 30), title, colors[1], ImageFont.load_default(17), anchor="mm")
+    side = (size[0] - 24 - _GAP * (len(_SHOWN) - 1)) / len(_SHOWN)
+    small = frame.resize((round(side), round(side)), Image.Resampling.BICUBIC, _square(frame))
+    clean = torch.from_numpy(np.asarray(small).copy()).float() / 127.5 - 1  # (H,W,C), -1 to 1
+    grains = torch.randn(small.height, small.width, 3, generator=torch.Generator().manual_seed(0))
+    noise = grains.repeat_interleave(_GRAIN, 0).repeat_interleave(_GRAIN, 1)[: small.height, : small.width]
+    schedule = respaced(trained_schedule(), _STEPS)
+    for number, step in enumerate(_SHOWN):
+        noisy = schedule.add_noise(clean, noise, _STEPS - step)
+        pixels = ((noisy.clamp(-1, 1) + 1) * 127.5).round().byte().numpy()
+        x, y = round(12 + number * (side + _GAP)), round((size[1] - side) / 2)
+        drawn.paste(Image.fromarray(pixels), (x, y))
+        draw.text((x + side / 2, y + side + 14), f"step {step}", colors[1], ImageFont.load_default(14), anchor="mm")
+    legend = "noise is taken away, step by step"
+    draw.text((size[0] / 2, size[1] - 28), legend, colors[1], ImageFont.load_default(14), anchor="mm")
+    return drawn
+
+
+def _square(frame: Image.Image) -> tuple[float, float, float, float]:
+    left, top = (frame.width - frame.height) / 2, 0.0
+    return left, top, left + frame.height, top + frame.height

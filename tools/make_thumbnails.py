@@ -21,7 +21,7 @@ from textovsr.core.quality.report import Compared, QualityReport, ReportConfig, 
 from textovsr.core.quality.rows import read_rows
 from textovsr.core.text.caption import settle_captions
 from textovsr.core.video.reader import VideoReader
-from textovsr.tools.diffusion_thumbnails import flow_picture, windows_picture
+from textovsr.tools.diffusion_thumbnails import flow_picture, steps_picture, windows_picture
 
 ROOT = Path(__file__).resolve().parents[1]
 BIKES = Source(ROOT / "tests" / "data" / "validate" / "bikes_lr_degraded.mkv", deinterlace="off")
@@ -204,6 +204,15 @@ def sample_in_windows_by_hand(folder: Path) -> Image.Image:
     return sampled("Any model, node by node")
 
 
+def restore_with_diffusion(folder: Path) -> Image.Image:
+    """No result: the networks do not ship."""
+    width, second = 272, 0.55
+    shot = Shot(PHONE.path, second, (0.46, 0.45, 0.7), "Video")
+    size = (SIZE[0] - width - GAP, SIZE[1])
+    steps = steps_picture("MGLD-VSR or DiffVSR", read_frame(PHONE.path, second), size, (BACKGROUND, INK))
+    return side_by_side(shot.draw((width, SIZE[1])), steps)
+
+
 THUMBNAILS: tuple[Callable[[Path], Image.Image], ...] = (
     describe_and_upscale,
     caption_and_upscale,
@@ -212,6 +221,7 @@ THUMBNAILS: tuple[Callable[[Path], Image.Image], ...] = (
     upscale_with_x4_upscaler,
     refine_with_tile_controlnet,
     sample_in_windows_by_hand,
+    restore_with_diffusion,
 )
 """Each is named like its workflow."""
 
