@@ -14,6 +14,7 @@ from ..core.quality.clip_iqa import PUBLISHED_PAIRS, pair_name, parse_pairs
 from ..core.quality.clip_scores import FrameScores, ScoreConfig, score_pictures, score_source
 from ..core.quality.plot_ticks import clock
 from ..core.quality.plots import draw_timeline
+from .common_inputs import cut_threshold_input
 from .host.folders import clip_folders
 from .host.models import loaded_clip_iqa
 from .host.progress import download_reporter, frame_reporter, show_text
@@ -151,15 +152,7 @@ def _frames() -> list[io.Input]:
 
 def _rest() -> list[io.Input]:
     return [
-        io.Float.Input(
-            "cut_threshold",
-            default=CUT_THRESHOLD,
-            min=0.01,
-            max=1.0,
-            step=0.005,
-            optional=True,
-            tooltip="How much of the picture must be new at a cut, which the plot marks; 1 finds no cuts.",
-        ),
+        cut_threshold_input("the plot marks it."),
         io.Combo.Input(
             "format",
             options=["csv", "json"],

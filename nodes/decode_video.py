@@ -2,7 +2,7 @@
 
 from fractions import Fraction
 from itertools import islice
-from typing import Any, get_args
+from typing import Any
 
 from comfy_api.latest import Input, io
 
@@ -11,6 +11,7 @@ from ..core.config import SUFFIX, ColorFix, EncodeConfig, VideoCodec
 from ..core.from_frames import FramesJob, video_from_frames
 from ..core.job import Source
 from ..core.latents import SOURCE
+from .common_inputs import codec_input, color_fix_input, crf_input
 from .host.folders import temporary_path
 from .host.progress import check_cancelled, progress_reporter
 from .host.vae import HostCodec
@@ -95,14 +96,7 @@ def _rate(fps: float) -> Fraction:
 
 def _result() -> list[io.Input]:
     return [
-        io.Combo.Input(
-            "color_fix",
-            options=list(get_args(ColorFix)),
-            default=FramesJob.color_fix,
-            optional=True,
-            tooltip="Brings colours back to the source's, should they drift: adain matches each channel's mean and "
-            "spread, wavelet takes the source's low frequencies.",
-        ),
+        color_fix_input("source"),
         io.Float.Input(
             "fps",
             default=float(FramesJob.frame_rate),
@@ -112,19 +106,6 @@ def _result() -> list[io.Input]:
             optional=True,
             tooltip="Frames a second if there is no source; with one, each frame has the time it has there.",
         ),
-        io.Combo.Input(
-            "codec",
-            options=[codec for codec in get_args(VideoCodec) if codec in SUFFIX],
-            default=EncodeConfig.codec,
-            optional=True,
-            tooltip="Codec of the result. h264 plays everywhere; ffv1 (mkv) and prores (mov) are for further editing.",
-        ),
-        io.Int.Input(
-            "crf",
-            default=EncodeConfig.crf,
-            min=0,
-            max=51,
-            optional=True,
-            tooltip="Quality of h264, hevc and av1: lower is better and larger.",
-        ),
+        codec_input(),
+        crf_input(),
     ]

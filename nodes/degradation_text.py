@@ -5,6 +5,7 @@ from comfy_api.latest import Input, io
 from ..core.config import CUT_THRESHOLD, FRAMES_PER_SHOT
 from ..core.degrade.describe import DescribeConfig, describe_source
 from ..core.degrade.estimator import load_estimator
+from .common_inputs import cut_threshold_input
 from .host.progress import frame_reporter
 from .video_file import as_source
 
@@ -31,16 +32,7 @@ class DegradationText(io.ComfyNode):
                     optional=True,
                     tooltip="Places in a shot that are looked at. More are surer and slower.",
                 ),
-                io.Float.Input(
-                    "cut_threshold",
-                    default=CUT_THRESHOLD,
-                    min=0.01,
-                    max=1.0,
-                    step=0.005,
-                    optional=True,
-                    tooltip="How much of the picture must be new at a cut; every shot gets a text of its own. 1 finds "
-                    "no cuts.",
-                ),
+                cut_threshold_input("every shot gets a text of its own."),
             ],
             outputs=[
                 io.String.Output(display_name="degradation_text", tooltip="WebVTT: one text per shot."),

@@ -1,7 +1,6 @@
 """Making a video worse on purpose."""
 
 from dataclasses import replace
-from typing import get_args
 
 from comfy_api.latest import Input, io
 
@@ -9,6 +8,7 @@ from ..core.config import SUFFIX, VideoCodec
 from ..core.degrade.config import PRESETS, SCALES, DegradeConfig
 from ..core.degrade.video import FINE, DegradeJob, degrade_video
 from ..core.job import Source
+from .common_inputs import codec_input, crf_input
 from .host.folders import temporary_path
 from .host.progress import check_cancelled, progress_reporter
 from .video_file import VideoFile, as_source
@@ -106,20 +106,9 @@ def _degradation() -> list[io.Input]:
 
 def _result() -> list[io.Input]:
     return [
-        io.Combo.Input(
-            "codec",
-            options=[codec for codec in get_args(VideoCodec) if codec in SUFFIX],
-            default=FINE.codec,
-            optional=True,
+        codec_input(
             tooltip="Codec of the result. h264 adds very little to the damage at its default quality; ffv1 (mkv) adds "
-            "nothing and is large.",
+            "nothing and is large."
         ),
-        io.Int.Input(
-            "crf",
-            default=FINE.crf,
-            min=0,
-            max=51,
-            optional=True,
-            tooltip="Quality of h264, hevc and av1: lower is better and larger.",
-        ),
+        crf_input(FINE.crf),
     ]

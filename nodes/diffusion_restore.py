@@ -1,17 +1,18 @@
 """Diffusion systems for video super-resolution through the one pipeline."""
 
 from dataclasses import fields
-from typing import Any, get_args
+from typing import Any
 
 import torch
 from comfy_api.latest import Input, io
 
-from ..core.config import CUT_THRESHOLD, SUFFIX, ColorFix, EncodeConfig, ResultConfig, VideoCodec
+from ..core.config import CUT_THRESHOLD, SUFFIX, EncodeConfig, ResultConfig
 from ..core.job import Job, Source
 from ..core.pipeline import restore_video
 from ..core.restorers.diffusion_config import DIFFUSION_SEGMENT, DiffusionSettings
 from ..core.restorers.systems import make_diffusion_restorer
 from ..models.published import SYSTEMS
+from .common_inputs import codec_input, color_fix_input, crf_input, cut_threshold_input
 from .frames import restore_images
 from .host.folders import job_place, temporary_path
 from .host.models import loaded_parts
@@ -171,29 +172,9 @@ def _systems_own() -> list[io.Input]:
 def _result() -> list[io.Input]:
     return [
         io.Combo.Input("scale", options=["4", "2"], default="4", optional=True, tooltip="Times larger; 2 averages 4."),
-        io.Combo.Input(
-            "color_fix",
-            options=list(get_args(ColorFix)),
-            default=ResultConfig.color_fix,
-            optional=True,
-            tooltip="Brings colours back to the input's: adain matches each channel's mean and spread, wavelet takes "
-            "the input's low frequencies. MGLD-VSR does adain by itself.",
-        ),
-        io.Combo.Input(
-            "codec",
-            options=[codec for codec in get_args(VideoCodec) if codec in SUFFIX],
-            default=EncodeConfig.codec,
-            optional=True,
-            tooltip="Codec of the result. h264 plays everywhere; ffv1 (mkv) and prores (mov) are for further editing.",
-        ),
-        io.Int.Input(
-            "crf",
-            default=EncodeConfig.crf,
-            min=0,
-            max=51,
-            optional=True,
-            tooltip="Quality of h264, hevc and av1: lower is better and larger.",
-        ),
+        color_fix_input(further=" MGLD-VSR does adain by itself."),
+        codec_input(),
+        crf_input(),
     ]
 
 
@@ -216,14 +197,5 @@ def _running() -> list[io.Input]:
             optional=True,
             tooltip="Side of a tile in pixels of the result; 0 is automatic, by the memory.",
         ),
-        io.Float.Input(
-            "cut_threshold",
-            default=CUT_THRESHOLD,
-            min=0.01,
-            max=1.0,
-            step=0.005,
-            optional=True,
-            tooltip="How much of the picture must be new at a cut; nothing is carried from one shot to the next. 1 "
-            "finds none.",
-        ),
+        cut_threshold_input("nothing is carried from one shot to the next."),
     ]

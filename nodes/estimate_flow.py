@@ -8,6 +8,7 @@ from ..core.motion.config import MOTION_FINER, PREVIEW_FRAMES, MotionConfig
 from ..core.motion.networks import SHIPPED_FLOW, list_flow_nets
 from ..core.motion.preview import preview_flow
 from ..core.motion.source import ImageMotion, StreamedMotion, VideoMotion
+from .common_inputs import cut_threshold_input
 from .host.folders import flow_folders
 from .host.models import loaded_flow
 from .host.progress import check_cancelled, frame_reporter
@@ -108,13 +109,5 @@ def _looking() -> list[io.Input]:
             tooltip="How many times finer than the latents motion is looked for. 2 is good and quick; more finds "
             "smaller things, and takes four times as long at every step.",
         ),
-        io.Float.Input(
-            "cut_threshold",
-            default=CUT_THRESHOLD,
-            min=0.01,
-            max=1.0,
-            step=0.005,
-            optional=True,
-            tooltip="How much of the picture must be new at a cut; nothing is followed across cuts. 1 finds none.",
-        ),
+        cut_threshold_input("nothing is followed across it."),
     ]

@@ -16,6 +16,7 @@ from ..core.text.vlm import AskConfig
 from ..core.text.vlm_download import REPOSITORY, SUGGESTED, download_vlm
 from ..core.text.vlm_folders import AUTO, Precision, find_vlm
 from ..core.text.vtt import write_text
+from .common_inputs import cut_threshold_input
 from .host.folders import captions_path, vlm_folders, vlm_names
 from .host.models import loaded_vlm
 from .host.progress import check_cancelled, progress_reporter, show_text
@@ -148,16 +149,7 @@ def _looking() -> list[io.Input]:
             tooltip="Pictures the model sees of a shot: the sharpest ones, spread over it. More than 1 is for models "
             "that were trained with several, such as LLaVA-OneVision.",
         ),
-        io.Float.Input(
-            "cut_threshold",
-            default=CUT_THRESHOLD,
-            min=0.01,
-            max=1.0,
-            step=0.005,
-            optional=True,
-            tooltip="How much of the picture must be new at a cut; every shot gets a caption of its own. 1 finds no "
-            "cuts.",
-        ),
+        cut_threshold_input("every shot gets a caption of its own."),
     ]
 
 

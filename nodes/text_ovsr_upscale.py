@@ -1,6 +1,6 @@
 """Text-guided upscaling of a video."""
 
-from typing import Any, get_args
+from typing import Any
 
 import torch
 from comfy_api.latest import Input, io
@@ -10,14 +10,13 @@ from ..core.config import (
     FIDELITY,
     LOOK_AHEAD,
     SUFFIX,
-    ColorFix,
     EncodeConfig,
     RecurrentConfig,
     ResultConfig,
-    VideoCodec,
 )
 from ..core.job import Job, Source
 from ..core.pipeline import restore_video
+from .common_inputs import codec_input, color_fix_input, crf_input, cut_threshold_input
 from .frames import restore_images
 from .host.folders import job_place, temporary_path, weights_names
 from .host.models import loaded_restorer
@@ -111,29 +110,9 @@ def _result() -> list[io.Input]:
             optional=True,
             tooltip="Height of the result in pixels, instead of the scale; 0 follows the scale.",
         ),
-        io.Combo.Input(
-            "color_fix",
-            options=list(get_args(ColorFix)),
-            default=ResultConfig.color_fix,
-            optional=True,
-            tooltip="Brings colours back to the input's, should they drift: adain matches each channel's mean and "
-            "spread, wavelet takes the input's low frequencies.",
-        ),
-        io.Combo.Input(
-            "codec",
-            options=[codec for codec in get_args(VideoCodec) if codec in SUFFIX],
-            default=EncodeConfig.codec,
-            optional=True,
-            tooltip="Codec of the result. h264 plays everywhere; ffv1 (mkv) and prores (mov) are for further editing.",
-        ),
-        io.Int.Input(
-            "crf",
-            default=EncodeConfig.crf,
-            min=0,
-            max=51,
-            optional=True,
-            tooltip="Quality of h264, hevc and av1: lower is better and larger.",
-        ),
+        color_fix_input(),
+        codec_input(),
+        crf_input(),
     ]
 
 
@@ -194,15 +173,8 @@ def _newer() -> list[io.Input]:
             tooltip="Encode h264, hevc or av1 on the graphics card: quicker, a little larger. An error says so if "
             "there is no such encoder.",
         ),
-        io.Float.Input(
-            "cut_threshold",
-            default=CUT_THRESHOLD,
-            min=0.01,
-            max=1.0,
-            step=0.005,
-            optional=True,
-            tooltip="How much of the picture must be new at a cut; nothing is carried from one shot to the next. Raise "
-            "it if cuts are found where there are none; 1 finds none.",
+        cut_threshold_input(
+            "nothing is carried from one shot to the next. Raise it if cuts are found where there are none;"
         ),
         io.Float.Input(
             "fidelity",
