@@ -23,7 +23,7 @@ _FRAMES, _LENGTH, _OVERLAP = 20, 8, 4
 _ROW = 26
 _GAP = 6
 _STEPS = 50
-_SHOWN = (1, 25, 35, 43)
+_SHOWN = (1, 30, 39, 46)
 """Steps of the sampler, and those that are drawn."""
 _GRAIN = 4
 """Pixels of the picture that share their noise: a latent stands for eight of the result."""

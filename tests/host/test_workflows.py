@@ -1,7 +1,8 @@
 """Every bundled workflow in API format: known to the server as it is written, and run to its end."""
 
 import json
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -13,6 +14,7 @@ from safetensors.torch import save_file
 
 from textovsr.tests.helpers.clip import small_clip as small_weights
 from textovsr.tests.helpers.diffusion import CONDITIONING, Kind, save_checkpoint, save_controlnet
+from textovsr.tests.helpers.diffusion_files import save_mgld
 from textovsr.tools.comfy_client import ComfyClient, PromptResult
 from textovsr.tools.comfy_server import ComfyServer
 
@@ -25,6 +27,8 @@ CHECKPOINTS: dict[str, tuple[Kind, int]] = {
 }
 """Which family each one is, and the width of its text."""
 
+RESTORE = "OVSR_DiffusionRestore"
+
 
 def load(file: Path) -> dict[str, Any]:
     """One workflow."""
@@ -32,7 +36,7 @@ def load(file: Path) -> dict[str, Any]:
 
 
 def make_small(prompt: dict[str, Any]) -> bool:
-    """Texts of a node of the tests instead of CLIP's, which is too large; two steps. Whether there is a checkpoint."""
+    """Texts of a node of the tests instead of CLIP's, which is too large; two steps. Whether it samples."""
     names = [node["inputs"].get("ckpt_name") for node in prompt.values()]
     width = next((CHECKPOINTS[name][1] for name in names if name), 0)
     for node in prompt.values():
@@ -40,7 +44,9 @@ def make_small(prompt: dict[str, Any]) -> bool:
             node.update(class_type=CONDITIONING, inputs={"seed": len(node["inputs"]["text"]), "width": width})
         if "steps" in node["inputs"]:
             node["inputs"]["steps"] = 2
-    return width > 0
+        if node["class_type"] == RESTORE:
+            node["inputs"]["least_side"] = 64
+    return width > 0 or any(node["class_type"] == RESTORE for node in prompt.values())
 
 
 def write_clip(path: Path, width: int, height: int) -> Path:
@@ -57,7 +63,7 @@ def write_clip(path: Path, width: int, height: int) -> Path:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _weights(server: ComfyServer, host: ModuleType) -> None:
+def _weights(server: ComfyServer, host: ModuleType) -> Iterator[None]:
     """What some workflows need and the pack does not ship, as small as it can be."""
     folder = server.base / "models" / "clip_iqa"
     folder.mkdir(parents=True, exist_ok=True)
@@ -66,6 +72,10 @@ def _weights(server: ComfyServer, host: ModuleType) -> None:
     for checkpoint, (kind, _) in CHECKPOINTS.items():
         save_checkpoint(checkpoints, kind, checkpoint)
     save_controlnet(server.base / "models" / "controlnet", "control_v11f1e_sd15_tile_fp16.safetensors")
+    system = server.base / "models" / "textovsr" / "MGLD-VSR"
+    save_mgld(system)
+    yield
+    shutil.rmtree(system)  # others that use this server ask what is missing
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
