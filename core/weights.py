@@ -46,13 +46,13 @@ class Found:
 
 
 def find_system(name: str) -> System:
-    """A system by its name.
+    """A system by its name or its title.
 
     Raises:
         SettingError: there is none of that name.
     """
     for system in SYSTEMS:
-        if system.name == name:
+        if name in (system.name, system.title):
             return system
     raise SettingError(f"Expected {' or '.join(system.name for system in SYSTEMS)}, got {name!r}; choose one of these.")
 

@@ -28,10 +28,9 @@ class DiffusionWeights(io.ComfyNode):
             inputs=[
                 io.Combo.Input(
                     "system",
-                    options=[system.name for system in SYSTEMS],
-                    default=SYSTEMS[0].name,
-                    tooltip="The system whose files to look for: "
-                    + ", ".join(f"{s.name} is {s.title}" for s in SYSTEMS),
+                    options=[system.title for system in SYSTEMS],
+                    default=SYSTEMS[0].title,
+                    tooltip="The system of Diffusion Restore whose files to look for.",
                 ),
                 io.Boolean.Input(
                     "download",

@@ -12,7 +12,7 @@ from textovsr.tools.comfy_client import ComfyClient
 from textovsr.tools.comfy_server import ComfyServer
 
 PROMPT = {
-    "1": {"class_type": "OVSR_DiffusionWeights", "inputs": {"system": "diffvsr"}},
+    "1": {"class_type": "OVSR_DiffusionWeights", "inputs": {"system": "DiffVSR"}},
     "2": {"class_type": "PreviewAny", "inputs": {"source": ["1", 0]}},
 }
 
@@ -43,7 +43,7 @@ def test_what_is_missing_but_for_what_ships_is_told(server: ComfyServer, client:
     folder = server.base / "models" / "textovsr"
     files = [write_needed(needed, (folder / needed.file).with_suffix(".safetensors")) for needed in MGLD.needs[:-1]]
     mine = write_header(folder / "mine.safetensors", {"some": (1,)})
-    prompt = {**PROMPT, "1": {"class_type": "OVSR_DiffusionWeights", "inputs": {"system": "mgld"}}}
+    prompt = {**PROMPT, "1": {"class_type": "OVSR_DiffusionWeights", "inputs": {"system": "MGLD-VSR"}}}
     try:
         told = str(client.run(prompt).outputs["2"]["text"][0])
         offered = client.object_info("OVSR_TextOVSRUpscale")["OVSR_TextOVSRUpscale"]["input"]
@@ -61,7 +61,7 @@ def test_consent_comes_with_licence_and_size(client: ComfyClient) -> None:
     said = inputs["optional"]["download"][1]["tooltip"]
     assert "MGLD-VSR: 7.5 GB, licence: none stated; StableSR's S-Lab License 1.0 (non-commercial)." in said
     assert "DiffVSR: at least 1.4 GB and files of unknown size, licence: none stated and CreativeML" in said
-    assert "mgld" in str(inputs["required"]["system"])
+    assert "MGLD-VSR" in str(inputs["required"]["system"])
 
 
 def test_nothing_is_downloaded_without_consent(
@@ -80,9 +80,9 @@ def test_nothing_is_downloaded_without_consent(
     monkeypatch.setattr(module, "diffusion_folders", lambda: [tmp_path / "textovsr", tmp_path])
     monkeypatch.setattr(module, "download_reporter", lambda node, name: name)
     monkeypatch.setattr(module, "show_text", lambda node, text: None)
-    assert "of 4 networks are there" in node.execute("mgld").result[0]
+    assert "of 4 networks are there" in node.execute("MGLD-VSR").result[0]
     assert asked == []
-    node.execute("mgld", download=True)
+    node.execute("MGLD-VSR", download=True)
     assert asked == [("mgld", tmp_path / "textovsr")]
 
 
@@ -91,11 +91,11 @@ def test_a_changed_folder_is_looked_into_again(
 ) -> None:
     node = nodes["OVSR_DiffusionWeights"]
     monkeypatch.setattr(sys.modules[node.__module__], "diffusion_folders", lambda: [tmp_path])
-    before = node.fingerprint_inputs("diffvsr")
-    assert node.fingerprint_inputs("diffvsr") == before
-    assert node.fingerprint_inputs("diffvsr", True) != before
+    before = node.fingerprint_inputs("DiffVSR")
+    assert node.fingerprint_inputs("DiffVSR") == before
+    assert node.fingerprint_inputs("DiffVSR", True) != before
     write_needed(DIFFVSR.needs[0], tmp_path / "some.safetensors")
-    assert node.fingerprint_inputs("diffvsr") != before
+    assert node.fingerprint_inputs("DiffVSR") != before
 
 
 def test_downloads_go_to_our_own_folder(pack: Any, nodes: dict[str, Any]) -> None:
