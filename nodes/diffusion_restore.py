@@ -107,7 +107,7 @@ def _what() -> list[io.Input]:
             min=2,
             max=500,
             optional=True,
-            tooltip="Steps of the sampler; time grows with them. 50 were published, 20 are often enough.",
+            tooltip="Steps of the sampler; time grows with them. 50 were published.",
         ),
     ]
 
