@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from textovsr.tests.helpers.diffusion import conditioning_pack
+from textovsr.tests.helpers.diffusion import conditioning_pack, vae
 from textovsr.tools.comfy_client import ComfyClient, PromptResult
 from textovsr.tools.comfy_server import ComfyServer, comfy_server, prepare_base
 
@@ -64,6 +64,12 @@ def nodes(pack: ModuleType) -> dict[str, Any]:
         return await (await pack.comfy_entrypoint()).get_node_list()
 
     return {node.GET_SCHEMA().node_id: node for node in asyncio.run(listed())}
+
+
+@pytest.fixture(scope="session")
+def taesd(pack: ModuleType) -> Any:
+    """A random VAE for pictures, in the host's object."""
+    return vae(seed=3)
 
 
 @pytest.fixture(scope="session")
