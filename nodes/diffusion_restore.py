@@ -6,20 +6,16 @@ from typing import Any
 import torch
 from comfy_api.latest import Input, io
 
-from ..core.config import CUT_THRESHOLD, SUFFIX, EncodeConfig, ResultConfig
-from ..core.job import Job, Source
-from ..core.pipeline import restore_video
+from ..core.config import CUT_THRESHOLD, EncodeConfig, ResultConfig
+from ..core.job import Job
 from ..core.restorers.diffusion_config import DIFFUSION_SEGMENT, DiffusionSettings
 from ..core.restorers.systems import make_diffusion_restorer
 from ..models.published import SYSTEMS
 from .common_inputs import codec_input, color_fix_input, crf_input, cut_threshold_input
-from .frames import restore_images
-from .host.folders import job_place, temporary_path
 from .host.models import loaded_parts
-from .host.progress import check_cancelled, progress_reporter, show_outcome, step_reporter
-from .video_file import VideoFile, as_source
+from .host.progress import step_reporter
+from .restoring import VIDEO_OR_IMAGES, restore
 
-_VIDEO_OR_IMAGES = io.Custom("VIDEO,IMAGE")
 _TITLES = {system.title: system.name for system in SYSTEMS}
 _SETTINGS = tuple(field.name for field in fields(DiffusionSettings))
 
@@ -48,7 +44,7 @@ class DiffusionRestore(io.ComfyNode):
                 *_result(),
                 *_running(),
             ],
-            outputs=[_VIDEO_OR_IMAGES.Output(display_name="video", tooltip="The kind that came in.")],
+            outputs=[VIDEO_OR_IMAGES.Output(display_name="video", tooltip="The kind that came in.")],
             hidden=[io.Hidden.unique_id],
         )
 
@@ -60,13 +56,7 @@ class DiffusionRestore(io.ComfyNode):
         chosen = DiffusionSettings(**{key: settings[key] for key in _SETTINGS if key in settings})
         restorer = make_diffusion_restorer(name, parts, chosen, parts.memory)
         restorer.tell_step = step_reporter(cls)
-        job, report = _job(settings), progress_reporter(cls)
-        if isinstance(video, torch.Tensor):
-            return io.NodeOutput(restore_images(video, restorer, job, report, check_cancelled))
-        output = temporary_path(SUFFIX[job.encode.codec])
-        result = restore_video(as_source(video), restorer, output, job, report, check_cancelled, job_place())
-        show_outcome(cls, result)
-        return io.NodeOutput(VideoFile(Source(result.path)))
+        return io.NodeOutput(restore(cls, video, restorer, _job(settings)))
 
 
 def _job(settings: dict[str, Any]) -> Job:

@@ -9,22 +9,17 @@ from ..core.config import (
     CUT_THRESHOLD,
     FIDELITY,
     LOOK_AHEAD,
-    SUFFIX,
     EncodeConfig,
     RecurrentConfig,
     ResultConfig,
 )
-from ..core.job import Job, Source
-from ..core.pipeline import restore_video
+from ..core.job import Job
 from .common_inputs import codec_input, color_fix_input, crf_input, cut_threshold_input
-from .frames import restore_images
-from .host.folders import job_place, temporary_path, weights_names
+from .host.folders import weights_names
 from .host.models import loaded_restorer
-from .host.progress import check_cancelled, progress_reporter, show_outcome
-from .video_file import VideoFile, as_source
+from .restoring import VIDEO_OR_IMAGES, restore
 
 _AUTOMATIC = -1
-_VIDEO_OR_IMAGES = io.Custom("VIDEO,IMAGE")
 
 
 class TextOVSRUpscale(io.ComfyNode):
@@ -50,7 +45,7 @@ class TextOVSRUpscale(io.ComfyNode):
                 *_running(),
                 *_newer(),
             ],
-            outputs=[_VIDEO_OR_IMAGES.Output(display_name="video", tooltip="The kind that came in.")],
+            outputs=[VIDEO_OR_IMAGES.Output(display_name="video", tooltip="The kind that came in.")],
             hidden=[io.Hidden.unique_id],
         )
 
@@ -59,13 +54,7 @@ class TextOVSRUpscale(io.ComfyNode):
         """Run the pipeline into a temporary file, or over the batch."""
         config, job = _read(settings)
         restorer = loaded_restorer(weights, config, settings.get("fidelity", FIDELITY))
-        report = progress_reporter(cls)
-        if isinstance(video, torch.Tensor):
-            return io.NodeOutput(restore_images(video, restorer, job, report, check_cancelled))
-        output = temporary_path(SUFFIX[job.encode.codec])
-        result = restore_video(as_source(video), restorer, output, job, report, check_cancelled, job_place())
-        show_outcome(cls, result)
-        return io.NodeOutput(VideoFile(Source(result.path)))
+        return io.NodeOutput(restore(cls, video, restorer, job))
 
 
 def _guidance() -> list[io.Input]:
