@@ -91,12 +91,7 @@ class MgldConfig:
             raise SettingError(f"Expected 2 to 1000 steps, got {self.steps}.")
         if not 0.0 <= self.fidelity <= 1.0:
             raise SettingError(f"Expected a fidelity of 0 to 1, got {self.fidelity}.")
-        if self.window < 1 or not 0 <= self.overlap < self.window:
-            raise SettingError(
-                f"Expected windows of 1 frame or more that overlap by less, got {self.window} and {self.overlap}."
-            )
-        if self.curve not in CURVES:
-            raise SettingError(f"Expected one of the curves {', '.join(CURVES)}, got {self.curve!r}.")
+        _check_windows(self.window, self.overlap, self.curve)
         if min(self.context, self.outer_tile) < 0 or self.least_side < 64:
             raise SettingError(
                 "Expected a context and an outer tile of 0 or more, and a least side of 64 or more, got "
@@ -176,12 +171,7 @@ class DiffVsrConfig:
             raise SettingError(f"Expected a noise level of 0 to 350, got {self.noise_level}.")
         if not (self.guidance_scale >= 1.0 and math.isfinite(self.guidance_scale)):
             raise SettingError(f"Expected a guidance scale of 1 or more, got {self.guidance_scale}.")
-        if self.window < 1 or not 0 <= self.overlap < self.window:
-            raise SettingError(
-                f"Expected windows of 1 frame or more that overlap by less, got {self.window} and {self.overlap}."
-            )
-        if self.curve not in CURVES:
-            raise SettingError(f"Expected one of the curves {', '.join(CURVES)}, got {self.curve!r}.")
+        _check_windows(self.window, self.overlap, self.curve)
         ways = (
             (self.tiling, ("blended", "published")),
             (self.end, ("plain", "published")),
@@ -228,3 +218,10 @@ class DiffusionSettings:
     overlap: int = -1
     tile: int = 0
     published: bool = False
+
+
+def _check_windows(window: int, overlap: int, curve: str) -> None:
+    if window < 1 or not 0 <= overlap < window:
+        raise SettingError(f"Expected windows of 1 frame or more that overlap by less, got {window} and {overlap}.")
+    if curve not in CURVES:
+        raise SettingError(f"Expected one of the curves {', '.join(CURVES)}, got {curve!r}.")
