@@ -127,6 +127,21 @@ def test_windows_see_the_hints_of_their_frames(nodes: Nodes, load: Callable[[Any
     assert not torch.allclose(whole["samples"][0], whole["samples"][1], atol=1e-2)
 
 
+def test_other_families_and_patched_models_are_sampled(nodes: Nodes, load: Callable[[Any], Any]) -> None:
+    """SD2.1 as it is, and with weights changed as a LoRA changes them."""
+    model = load("sd21")
+    prompts = (conditioning(1, 1024), conditioning(2, 1024))
+    plain = sample(nodes, model, prompts=prompts)["samples"]
+    patched = model.clone()
+    key = "diffusion_model.out.2.weight"
+    change = torch.randn(model.model.state_dict()[key].shape, generator=torch.Generator().manual_seed(4)) * 0.01
+    assert patched.add_patches({key: ("diff", (change,))}, 1.0) == [key]
+    changed = sample(nodes, patched, prompts=prompts)["samples"]
+    assert torch.isfinite(plain).all()
+    assert torch.isfinite(changed).all()
+    assert not torch.allclose(plain, changed, atol=1e-3)
+
+
 def test_a_video_that_is_too_short_is_named(nodes: Nodes, model: Any) -> None:
     with pytest.raises(Exception, match=r"connect the video that the latents were made from"):
         sample(nodes, model, motion=footage(3))
