@@ -18,8 +18,8 @@ from textovsr.core.device import memory_budget, pick_device
 from textovsr.core.motion.networks import load_spynet
 from textovsr.core.restoration import Restoration, Result, ShotFrame
 from textovsr.core.restorer import Restorer
-from textovsr.core.restorers.diffusion_config import DiffusionSettings
 from textovsr.core.restorers.parts import HeldParts
+from textovsr.core.restorers.settings import DiffusionSettings
 from textovsr.core.restorers.systems import make_diffusion_restorer
 from textovsr.models.diffvsr import config as diffvsr
 from textovsr.models.diffvsr.unet import UNet

@@ -4,7 +4,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from ..core.config import SCALE
-from ..core.restorers.diffusion_config import DiffusionSettings
+from ..core.restorers.settings import DiffusionSettings
 from ..models.published import SYSTEMS
 from .common import given
 from .weights import weights_folders

@@ -20,7 +20,7 @@ from ..core.config import (
     VideoCodec,
 )
 from ..core.errors import OutputError, OutputExistsError
-from ..core.restorers.diffusion_config import DIFFUSION_SEGMENT
+from ..core.restorers.settings import DIFFUSION_SEGMENT
 from ..models.catalog import SHIPPED
 from . import diffusion
 from .common import Outcome, given

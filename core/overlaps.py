@@ -30,6 +30,18 @@ def overlapping_windows(total: int, length: int, overlap: int) -> tuple[range, .
     return tuple(range(start, start + length) for start in starts)
 
 
+def check_windows(length: int, overlap: int, curve: str) -> None:
+    """Check what a system's settings say of its windows.
+
+    Raises:
+        SettingError: a window of no frame, an overlap that is not shorter, or an unknown curve.
+    """
+    if length < 1 or not 0 <= overlap < length:
+        raise SettingError(f"Expected windows of 1 frame or more that overlap by less, got {length} and {overlap}.")
+    if curve not in CURVES:
+        raise SettingError(f"Expected one of the curves {', '.join(CURVES)}, got {curve!r}.")
+
+
 def blend_weights(overlap: int, curve: Curve) -> tuple[float, ...]:
     """Weight of the previous window over ``overlap`` common frames, first to last; the next one has the rest of 1.
 

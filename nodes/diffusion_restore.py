@@ -8,7 +8,7 @@ from comfy_api.latest import Input, io
 
 from ..core.config import CUT_THRESHOLD, EncodeConfig, ResultConfig
 from ..core.job import Job
-from ..core.restorers.diffusion_config import DIFFUSION_SEGMENT, DiffusionSettings
+from ..core.restorers.settings import DIFFUSION_SEGMENT, DiffusionSettings
 from ..core.restorers.systems import make_diffusion_restorer
 from ..models.published import SYSTEMS
 from .common_inputs import codec_input, color_fix_input, crf_input, cut_threshold_input

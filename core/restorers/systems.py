@@ -9,12 +9,14 @@ from torch import nn
 from ..diffusion.config import GuidanceConfig
 from ..errors import SettingError
 from ..weights import find_system
-from .diffusion_config import DiffusionSettings, DiffVsrConfig, MgldConfig
-from .diffvsr import DiffVsrRestorer
-from .diffvsr_loading import load_diffvsr_parts
-from .mgld import MgldRestorer
-from .mgld_loading import load_mgld_parts
+from .diffvsr.config import DiffVsrConfig
+from .diffvsr.loading import load_diffvsr_parts
+from .diffvsr.restorer import DiffVsrRestorer
+from .mgld.config import MgldConfig
+from .mgld.loading import load_mgld_parts
+from .mgld.restorer import MgldRestorer
 from .parts import Parts
+from .settings import DiffusionSettings
 
 EXACT: dict[str, tuple[str, ...]] = {"diffvsr": ("vae",)}
 """Networks of a system that were published in full precision."""

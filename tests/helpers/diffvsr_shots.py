@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from textovsr.core.journal import Pause
 from textovsr.core.restoration import Restoration, Result, ShotFrame
-from textovsr.core.restorers.diffusion_config import DiffVsrConfig
-from textovsr.core.restorers.diffvsr import DiffVsrRestorer
+from textovsr.core.restorers.diffvsr.config import DiffVsrConfig
+from textovsr.core.restorers.diffvsr.restorer import DiffVsrRestorer
 from textovsr.core.restorers.parts import HeldParts
 from textovsr.tests.helpers.diffvsr import quick_vae, small_unet
 

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from textovsr.core.restoration import ShotFrame
-from textovsr.core.restorers.diffusion_config import DiffVsrConfig
-from textovsr.core.restorers.diffvsr import DiffVsrRestorer, DiffVsrShot
-from textovsr.core.restorers.diffvsr_sampling import (
+from textovsr.core.restorers.diffvsr.config import DiffVsrConfig
+from textovsr.core.restorers.diffvsr.restorer import DiffVsrRestorer, DiffVsrShot
+from textovsr.core.restorers.diffvsr.sampling import (
     ShotNoise,
     add_frame_noise,
     ddim_schedule,

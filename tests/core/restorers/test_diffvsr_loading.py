@@ -8,8 +8,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from textovsr.core.errors import DamagedWeightsError, UnknownCheckpointError, WeightsNotFoundError
-from textovsr.core.restorers.diffvsr import PARTS
-from textovsr.core.restorers.diffvsr_loading import load_diffvsr_parts
+from textovsr.core.restorers.diffvsr.loading import load_diffvsr_parts
+from textovsr.core.restorers.diffvsr.restorer import PARTS
 from textovsr.models.diffvsr.unet import UNet
 from textovsr.models.diffvsr.vae import VAE
 from textovsr.models.open_clip_text import OpenClipConfig, OpenClipText

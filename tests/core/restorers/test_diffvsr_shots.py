@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from textovsr.core.errors import CancelledError, OutOfMemoryError, SettingError
 from textovsr.core.restoration import Restoration, Result
 from textovsr.core.restorer import PromptedFrame, Shot
-from textovsr.core.restorers.diffusion_config import DiffVsrConfig
-from textovsr.core.restorers.diffvsr import DiffVsrRestorer, DiffVsrShot, mirrored
-from textovsr.core.restorers.diffvsr_decode import chunks
-from textovsr.core.restorers.diffvsr_tiles import CutShot, published_tiles
+from textovsr.core.restorers.diffvsr.config import DiffVsrConfig
+from textovsr.core.restorers.diffvsr.decode import chunks
+from textovsr.core.restorers.diffvsr.restorer import DiffVsrRestorer, DiffVsrShot, mirrored
+from textovsr.core.restorers.diffvsr.tiles import CutShot, published_tiles
 from textovsr.core.restorers.parts import HeldParts
 from textovsr.core.windows import WindowPlan, slide
 from textovsr.models.open_clip_text import OpenClipConfig, OpenClipText
@@ -123,7 +123,7 @@ def test_published_tiles_are_cut_hard() -> None:
 
 
 def test_a_published_tile_is_restored_on_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("textovsr.core.restorers.diffvsr_tiles.DIFFVSR_CONTEXT", 8)
+    monkeypatch.setattr("textovsr.core.restorers.diffvsr.tiles.DIFFVSR_CONTEXT", 8)
     restorer, frames = make(replace(QUICK, tiling="published", tile=16)), clip(5, 16, 40)
     results, pauses, _ = run(frames, restorer)
     assert isinstance(restorer.open_shot(16, 40, restorer.plan(16, 40)), CutShot)
@@ -137,7 +137,7 @@ def test_a_published_tile_is_restored_on_its_own(monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_shot_goes_on_with_other_published_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("textovsr.core.restorers.diffvsr_tiles.DIFFVSR_CONTEXT", 8)
+    monkeypatch.setattr("textovsr.core.restorers.diffvsr.tiles.DIFFVSR_CONTEXT", 8)
     restorer = make(replace(QUICK, tiling="published", tile=16))
 
     def opened(side: int) -> Shot:
@@ -224,7 +224,7 @@ def test_one_text_or_both_at_once_or_after_each_other(monkeypatch: pytest.Monkey
     frames, batches = clip(2, 16, 16), []
     hook = small_unet().register_forward_hook(lambda _, inputs, __: batches.append(len(inputs[0])))
     both = run(frames, make())[0]
-    monkeypatch.setattr("textovsr.core.restorers.diffvsr_sampling.BOTH_PIXELS", 255)
+    monkeypatch.setattr("textovsr.core.restorers.diffvsr.sampling.BOTH_PIXELS", 255)
     each = run(frames, make())[0]
     alone = run(frames, make(replace(QUICK, guidance_scale=1.0)))[0]
     hook.remove()

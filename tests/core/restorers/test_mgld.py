@@ -14,9 +14,9 @@ from textovsr.core.diffusion.tiles import Tiling
 from textovsr.core.errors import CancelledError, OutOfMemoryError
 from textovsr.core.journal import Pause
 from textovsr.core.restoration import Restoration, Result, ShotFrame
-from textovsr.core.restorers.diffusion_config import MgldConfig
-from textovsr.core.restorers.mgld import MgldRestorer
-from textovsr.core.restorers.mgld_sampling import BEGINNING, Clip, ClipSampler
+from textovsr.core.restorers.mgld.config import MgldConfig
+from textovsr.core.restorers.mgld.restorer import MgldRestorer
+from textovsr.core.restorers.mgld.sampling import BEGINNING, Clip, ClipSampler
 from textovsr.core.restorers.parts import HeldParts
 from textovsr.models.mgld.denoiser import Denoiser
 from textovsr.tests.helpers.mgld import (

@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from textovsr.core.errors import DamagedWeightsError, UnknownCheckpointError, WeightsNotFoundError
-from textovsr.core.restorers.mgld_loading import load_mgld_parts
+from textovsr.core.restorers.mgld.loading import load_mgld_parts
 from textovsr.models.mgld.config import VAEConfig
 from textovsr.models.mgld.denoiser import Denoiser
 from textovsr.models.mgld.video_vae import VideoVAE

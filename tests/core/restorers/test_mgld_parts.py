@@ -16,13 +16,13 @@ from textovsr.core.diffusion.tiles import Tiling
 from textovsr.core.errors import SettingError
 from textovsr.core.motion.clip_motion import ClipMotion
 from textovsr.core.restorer import PromptedFrame
-from textovsr.core.restorers.diffusion_config import MgldConfig
-from textovsr.core.restorers.mgld_canvas import Canvas
-from textovsr.core.restorers.mgld_codec import decode_frames, encode_frames
-from textovsr.core.restorers.mgld_memory import plan_tiles
-from textovsr.core.restorers.mgld_motion import clip_motion
-from textovsr.core.restorers.mgld_outer import TiledShot, outer_places
-from textovsr.core.restorers.mgld_sampling import Clip, ClipSampler, clip_noise, noise_indices
+from textovsr.core.restorers.mgld.canvas import Canvas
+from textovsr.core.restorers.mgld.codec import decode_frames, encode_frames
+from textovsr.core.restorers.mgld.config import MgldConfig
+from textovsr.core.restorers.mgld.memory import plan_tiles
+from textovsr.core.restorers.mgld.motion import clip_motion
+from textovsr.core.restorers.mgld.outer import TiledShot, outer_places
+from textovsr.core.restorers.mgld.sampling import Clip, ClipSampler, clip_noise, noise_indices
 from textovsr.core.windows import Window
 from textovsr.models.mgld.config import LATENT_SCALE
 from textovsr.models.raft import RAFT

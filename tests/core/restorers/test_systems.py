@@ -8,8 +8,10 @@ import torch
 
 from textovsr.core.errors import SettingError
 from textovsr.core.restoration import Restoration, ShotFrame
-from textovsr.core.restorers.diffusion_config import DiffusionSettings, DiffVsrConfig, MgldConfig
+from textovsr.core.restorers.diffvsr.config import DiffVsrConfig
+from textovsr.core.restorers.mgld.config import MgldConfig
 from textovsr.core.restorers.parts import HeldParts
+from textovsr.core.restorers.settings import DiffusionSettings
 from textovsr.core.restorers.systems import load_parts, make_diffusion_restorer
 from textovsr.core.weights import find_system, require_files
 from textovsr.tests.helpers.diffusion_files import save_diffvsr, save_mgld

@@ -4,9 +4,9 @@ from pathlib import Path
 
 from torch import nn
 
-from ...models.registry import DIFFVSR, Architecture, load_network, read_state_dict
-from ..errors import UnknownCheckpointError
-from ..text.open_clip_h import load_open_clip_h
+from ....models.registry import DIFFVSR, Architecture, load_network, read_state_dict
+from ...errors import UnknownCheckpointError
+from ...text.open_clip_h import load_open_clip_h
 
 _DENOISER, _VAE = DIFFVSR
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..config import SCALE
-from .diffusion_config import MGLD_SIDE, MgldConfig
+from ...config import SCALE
+from .config import MGLD_SIDE, MgldConfig
 
 LATENT = 8
 """Pixels of a frame that a pixel of its latents stands for, each way."""

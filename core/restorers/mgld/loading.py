@@ -6,11 +6,11 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from ...models.mgld import checkpoint as mgld
-from ...models.registry import MGLD, MGLD_VAES, RAFTS, Architecture, load_network, read_state_dict
-from ..errors import UnknownCheckpointError
-from ..motion.networks import load_flow_net, load_spynet
-from ..text.open_clip_h import load_open_clip_h
+from ....models.mgld import checkpoint as mgld
+from ....models.registry import MGLD, MGLD_VAES, RAFTS, Architecture, load_network, read_state_dict
+from ...errors import UnknownCheckpointError
+from ...motion.networks import load_flow_net, load_spynet
+from ...text.open_clip_h import load_open_clip_h
 
 log = logging.getLogger(__name__)
 

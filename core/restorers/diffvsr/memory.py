@@ -4,9 +4,9 @@ import math
 
 import torch
 
-from .diffusion_config import DIFFVSR_CONTEXT, DIFFVSR_LEAST_TILE, DIFFVSR_TILE, DIFFVSR_WHOLE, DiffVsrConfig
-from .diffvsr_decode import CHUNK
-from .diffvsr_sampling import BOTH_PIXELS
+from .config import DIFFVSR_CONTEXT, DIFFVSR_LEAST_TILE, DIFFVSR_TILE, DIFFVSR_WHOLE, DiffVsrConfig
+from .decode import CHUNK
+from .sampling import BOTH_PIXELS
 
 _DENOISER_FLOATS = 16 * 256
 """Numbers held at once for a pixel of the latents, by the published denoiser; counted: 3540, without work space."""

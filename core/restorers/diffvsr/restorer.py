@@ -14,21 +14,21 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from ...models.diffvsr.config import LATENT_CHANNELS
-from ...models.diffvsr.vae import VAE
-from ..config import SCALE
-from ..overlaps import blend_weights
-from ..restorer import PromptedFrame, Shot
-from ..text.open_clip_h import encode
-from ..tiles import Check
-from ..windows import Window, WindowPlan
-from .diffusion_config import DiffVsrConfig
-from .diffvsr_decode import chunks, decode_clip
-from .diffvsr_memory import plan_tiles
-from .diffvsr_sampling import Clip, ClipSampler, ShotNoise, add_frame_noise
-from .diffvsr_tiles import CutShot, published_tiles
-from .fingerprint import fingerprint
-from .parts import Parts, TellStep, untold
+from ....models.diffvsr.config import LATENT_CHANNELS
+from ....models.diffvsr.vae import VAE
+from ...config import SCALE
+from ...overlaps import blend_weights
+from ...restorer import PromptedFrame, Shot
+from ...text.open_clip_h import encode
+from ...tiles import Check
+from ...windows import Window, WindowPlan
+from ..fingerprint import fingerprint
+from ..parts import Parts, TellStep, untold
+from .config import DiffVsrConfig
+from .decode import chunks, decode_clip
+from .memory import plan_tiles
+from .sampling import Clip, ClipSampler, ShotNoise, add_frame_noise
+from .tiles import CutShot, published_tiles
 
 PARTS = ("text", "denoiser", "vae")
 """The networks by name: an ``OpenClipText``, a ``diffvsr.UNet``, a ``diffvsr.VAE``."""

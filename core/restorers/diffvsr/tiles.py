@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from ..config import SCALE
-from ..restorer import PromptedFrame, Shot
-from ..tiles import Check
-from ..windows import Window
-from .diffusion_config import DIFFVSR_CONTEXT
+from ...config import SCALE
+from ...restorer import PromptedFrame, Shot
+from ...tiles import Check
+from ...windows import Window
+from .config import DIFFVSR_CONTEXT
 
 
 @dataclass(frozen=True)

@@ -8,16 +8,16 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from ..diffusion.config import GuidanceConfig
-from ..diffusion.guidance import guided, published_step
-from ..diffusion.samplers import sample_ddpm
-from ..diffusion.schedules import Schedule, respaced, trained_schedule
-from ..diffusion.tiles import Tiling, average_tiles
-from ..motion.clip_motion import ClipMotion
-from ..overlaps import rescheduled_indices
-from ..tiles import Check
-from .diffusion_config import MgldConfig
-from .parts import TellStep, untold
+from ...diffusion.config import GuidanceConfig
+from ...diffusion.guidance import guided, published_step
+from ...diffusion.samplers import sample_ddpm
+from ...diffusion.schedules import Schedule, respaced, trained_schedule
+from ...diffusion.tiles import Tiling, average_tiles
+from ...motion.clip_motion import ClipMotion
+from ...overlaps import rescheduled_indices
+from ...tiles import Check
+from ..parts import TellStep, untold
+from .config import MgldConfig
 
 BEGINNING, OF_LATENTS = -1, -2
 """Instead of the number of a step: the noise that sampling begins with, and that of the input's latents."""

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from ..diffusion.tiles import Tiling, average_tiles
-from ..overlaps import rescheduled_indices
-from ..tiles import Check
-from .diffusion_config import DiffVsrConfig
-from .parts import TellStep, untold
+from ...diffusion.tiles import Tiling, average_tiles
+from ...overlaps import rescheduled_indices
+from ...tiles import Check
+from ..parts import TellStep, untold
+from .config import DiffVsrConfig
 
 _TRAINED_STEPS = 1000
 _LOW, _HIGH = 1e-4, 2e-2

@@ -4,8 +4,8 @@ import math
 
 import torch
 
-from .diffusion_config import MGLD_SIDE, MgldConfig
-from .mgld_canvas import LATENT, Canvas
+from .canvas import LATENT, Canvas
+from .config import MGLD_SIDE, MgldConfig
 
 LEAST_TILE = 256
 """Side in pixels that the denoiser's tiles never go below: it was trained at twice that."""

@@ -6,11 +6,11 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from ..config import SCALE
-from ..diffusion.tiles import Tiling, gaussian_weights
-from ..restorer import PromptedFrame, Shot
-from ..tiles import Check
-from ..windows import Window
+from ...config import SCALE
+from ...diffusion.tiles import Tiling, gaussian_weights
+from ...restorer import PromptedFrame, Shot
+from ...tiles import Check
+from ...windows import Window
 
 _SHARED = 210 / 960
 """Of a tile with its neighbour, at least, as published but for what falls between two pixels of the input."""

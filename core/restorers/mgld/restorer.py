@@ -12,27 +12,27 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from ...models.mgld.config import LATENT_CHANNELS, LATENT_SCALE
-from ...models.mgld.video_vae import VideoVAE
-from ...models.open_clip_text import OpenClipText
-from ..color_fix import fix_color
-from ..config import SCALE
-from ..diffusion.tiles import Tiling
-from ..motion.clip_motion import ClipMotion
-from ..overlaps import blend_weights
-from ..restorer import PromptedFrame, Shot
-from ..text.open_clip_h import encode
-from ..tiles import Check
-from ..windows import Window, WindowPlan
-from .diffusion_config import MgldConfig
-from .fingerprint import fingerprint
-from .mgld_canvas import LATENT, Canvas
-from .mgld_codec import decode_frames, encode_frames
-from .mgld_memory import LEAST_TILE, LEAST_VAE_TILE, plan_tiles
-from .mgld_motion import clip_motion
-from .mgld_outer import TiledShot, outer_places
-from .mgld_sampling import OF_LATENTS, Clip, ClipSampler, clip_noise
-from .parts import Parts, TellStep, untold
+from ....models.mgld.config import LATENT_CHANNELS, LATENT_SCALE
+from ....models.mgld.video_vae import VideoVAE
+from ....models.open_clip_text import OpenClipText
+from ...color_fix import fix_color
+from ...config import SCALE
+from ...diffusion.tiles import Tiling
+from ...motion.clip_motion import ClipMotion
+from ...overlaps import blend_weights
+from ...restorer import PromptedFrame, Shot
+from ...text.open_clip_h import encode
+from ...tiles import Check
+from ...windows import Window, WindowPlan
+from ..fingerprint import fingerprint
+from ..parts import Parts, TellStep, untold
+from .canvas import LATENT, Canvas
+from .codec import decode_frames, encode_frames
+from .config import MgldConfig
+from .memory import LEAST_TILE, LEAST_VAE_TILE, plan_tiles
+from .motion import clip_motion
+from .outer import TiledShot, outer_places
+from .sampling import OF_LATENTS, Clip, ClipSampler, clip_noise
 
 PARTS = ("text", "flow", "vae", "denoiser")
 """The networks by name: an ``OpenClipText``, a ``FlowNet``, a ``VideoVAE``, a ``Denoiser``."""

@@ -6,12 +6,12 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from ...models.mgld.config import LATENT_SCALE
-from ...models.mgld.video_vae import VideoVAE
-from ..diffusion.tiles import Tiling, average_tiles
-from ..tiles import Check
-from .mgld_canvas import LATENT, Size
-from .precision import in_single_precision, is_single
+from ....models.mgld.config import LATENT_SCALE
+from ....models.mgld.video_vae import VideoVAE
+from ...diffusion.tiles import Tiling, average_tiles
+from ...tiles import Check
+from ..precision import in_single_precision, is_single
+from .canvas import LATENT, Size
 
 log = logging.getLogger(__name__)
 

@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor
 
-from ...models.diffvsr.vae import VAE
-from ..diffusion.tiles import Tiling, average_tiles
-from ..tiles import Check
+from ....models.diffvsr.vae import VAE
+from ...diffusion.tiles import Tiling, average_tiles
+from ...tiles import Check
 
 LATENT_SCALE = 0.08333
 """The denoiser's latents over the autoencoder's."""

@@ -4,13 +4,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ...models.raft import RAFT
-from ..motion.clip_motion import ClipMotion
-from ..motion.config import MotionConfig
-from ..motion.flow import Flow, find_clip_motion
-from ..tiles import Check
-from .mgld_canvas import LATENT
-from .precision import in_single_precision
+from ....models.raft import RAFT
+from ...motion.clip_motion import ClipMotion
+from ...motion.config import MotionConfig
+from ...motion.flow import Flow, find_clip_motion
+from ...tiles import Check
+from ..precision import in_single_precision
+from .canvas import LATENT
 
 _ITERATIONS = 10
 _FINER = 2

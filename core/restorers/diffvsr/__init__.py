@@ -1,0 +1,1 @@
+"""DiffVSR as a restorer (ICCV 2025)."""

@@ -1,0 +1,1 @@
+"""MGLD-VSR as a restorer (ECCV 2024)."""

@@ -1,0 +1,39 @@
+"""What users choose of the diffusion systems."""
+
+from dataclasses import dataclass
+
+from ..diffusion.config import GUIDANCE_SCALE
+from .diffvsr.config import DiffVsrConfig
+from .mgld.config import MgldConfig
+
+DIFFUSION_SEGMENT = 8
+"""Frames of a segment: each takes long, and a crash loses one segment."""
+
+
+@dataclass(frozen=True)
+class DiffusionSettings:
+    """What users choose; what a system does not know it does not look at.
+
+    Attributes:
+        steps: of the sampler.
+        seed: decides all noise.
+        motion_guidance: MGLD-VSR: how strongly frames are made to agree along the motion, 0 is not at all.
+        fidelity: MGLD-VSR: how much the input's own features lead the decoder, 0 to 1.
+        least_side: MGLD-VSR: pixels of the result that the shorter side is enlarged to while it works, at least.
+        cfg: DiffVSR: how closely to follow the caption.
+        noise_level: DiffVSR: of the noise added to the input, 0 to 350; more leaves more to be invented.
+        overlap: frames that windows share; -1 is the system's own choice.
+        tile: side of the denoiser's tiles, in pixels of the result, a multiple of 64; 0 chooses by memory.
+        published: do what the published code does, its segments, tiles and slips, instead of what we hold for better.
+    """
+
+    steps: int = 50
+    seed: int = 0
+    motion_guidance: float = GUIDANCE_SCALE
+    fidelity: float = MgldConfig.fidelity
+    least_side: int = MgldConfig.least_side
+    cfg: float = DiffVsrConfig.guidance_scale
+    noise_level: int = DiffVsrConfig.noise_level
+    overlap: int = -1
+    tile: int = 0
+    published: bool = False
