@@ -25,7 +25,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "diffusion systems; slow, they make up detail. See `textovsr weights --system NAME`"
     )
     group.add_argument("--system", choices=[OURS, *names], default=OURS, help="what restores (default %(default)s)")
-    group.add_argument("--steps", type=int, help=f"of the sampler (default {DiffusionSettings.steps})")
+    group.add_argument("--steps", type=int, help="of the sampler (default: the system's own)")
     group.add_argument("--seed", type=int, help=f"decides all noise (default {DiffusionSettings.seed})")
     group.add_argument(
         "--motion-guidance",
@@ -40,7 +40,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help=f"mgld: the shorter side it works at, at least (default {DiffusionSettings.least_side})",
     )
     group.add_argument(
-        "--cfg", type=float, help=f"diffvsr: how far to go towards the caption (default {DiffusionSettings.cfg:g})"
+        "--cfg", type=float, help="diffvsr: how far to go towards the caption (default: the system's own)"
     )
     group.add_argument(
         "--noise-level",
@@ -63,12 +63,12 @@ def load_restorer(options: argparse.Namespace, device: "torch.device") -> "Resto
 
     from ..core.device import memory_budget
     from ..core.restorers.parts import HeldParts
-    from ..core.restorers.systems import EXACT, load_parts, make_diffusion_restorer
+    from ..core.restorers.systems import exact_parts, load_parts, make_diffusion_restorer
     from ..core.weights import find_system, require_files
 
     files = require_files(find_system(options.system), weights_folders())
     dtype = torch.float16 if device.type == "cuda" else torch.float32
-    parts = HeldParts(load_parts(options.system, files), device, dtype, EXACT.get(options.system, ()))
+    parts = HeldParts(load_parts(options.system, files), device, dtype, exact_parts(options.system))
     tile = {"tile": options.tile * SCALE} if hasattr(options, "tile") else {}
     settings = given(DiffusionSettings, argparse.Namespace(**{**vars(options), **tile}))
     return make_diffusion_restorer(options.system, parts, settings, memory_budget(device))

@@ -94,10 +94,10 @@ def _what() -> list[io.Input]:
         io.Int.Input(
             "steps",
             default=DiffusionSettings.steps,
-            min=2,
+            min=0,
             max=500,
             optional=True,
-            tooltip="Steps of the sampler; time grows with them. 50 were published.",
+            tooltip="Steps of the sampler; time grows with them. 0 is the system's own number: 50.",
         ),
     ]
 
@@ -135,11 +135,12 @@ def _systems_own() -> list[io.Input]:
         io.Float.Input(
             "cfg",
             default=DiffusionSettings.cfg,
-            min=1.0,
+            min=0.0,
             max=30.0,
             step=0.1,
             optional=True,
-            tooltip="DiffVSR: how far to go from the negative text towards the caption; 1 is the caption alone.",
+            tooltip="DiffVSR: how far to go from the negative text towards the caption; 1 is the caption alone, 0 the "
+            "system's own: 5.",
         ),
         io.Int.Input(
             "noise_level",

@@ -15,24 +15,24 @@ class DiffusionSettings:
     """What users choose; what a system does not know it does not look at.
 
     Attributes:
-        steps: of the sampler.
+        steps: of the sampler; 0 is the system's own number.
         seed: decides all noise.
         motion_guidance: MGLD-VSR: how strongly frames are made to agree along the motion, 0 is not at all.
         fidelity: MGLD-VSR: how much the input's own features lead the decoder, 0 to 1.
         least_side: MGLD-VSR: pixels of the result that the shorter side is enlarged to while it works, at least.
-        cfg: DiffVSR: how closely to follow the caption.
+        cfg: DiffVSR: how closely to follow the caption, 1 and more; 0 is the system's own.
         noise_level: DiffVSR: of the noise added to the input, 0 to 350; more leaves more to be invented.
         overlap: frames that windows share; -1 is the system's own choice.
         tile: side of the denoiser's tiles, in pixels of the result, a multiple of 64; 0 chooses by memory.
         published: do what the published code does, its segments, tiles and slips, instead of what we hold for better.
     """
 
-    steps: int = 50
+    steps: int = 0
     seed: int = 0
     motion_guidance: float = GUIDANCE_SCALE
     fidelity: float = MgldConfig.fidelity
     least_side: int = MgldConfig.least_side
-    cfg: float = DiffVsrConfig.guidance_scale
+    cfg: float = 0.0
     noise_level: int = DiffVsrConfig.noise_level
     overlap: int = -1
     tile: int = 0

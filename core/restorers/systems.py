@@ -1,25 +1,42 @@
 """The diffusion systems by name: from files to networks, from settings to a restorer."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from torch import nn
 
-from ..diffusion.config import GuidanceConfig
-from ..errors import SettingError
+from ..restorer import Restorer
 from ..weights import find_system
-from .diffvsr.config import DiffVsrConfig
+from .configs import diffvsr_config, mgld_config
 from .diffvsr.loading import load_diffvsr_parts
 from .diffvsr.restorer import DiffVsrRestorer
-from .mgld.config import MgldConfig
 from .mgld.loading import load_mgld_parts
 from .mgld.restorer import MgldRestorer
-from .parts import Parts
+from .parts import Parts, TellStep
 from .settings import DiffusionSettings
 
-EXACT: dict[str, tuple[str, ...]] = {"diffvsr": ("vae",)}
-"""Networks of a system that were published in full precision."""
+
+class DiffusionRestorer(Restorer, Protocol):
+    """A restorer that samples; ``tell_step`` may be set to hear of every step."""
+
+    tell_step: TellStep
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What is done for a system.
+
+    Attributes:
+        load: from files by the network's name to networks by the part's name, in eval mode, on the CPU.
+        make: from networks, settings and bytes of memory to a restorer.
+        exact: parts that were published in full precision.
+    """
+
+    load: Callable[[Mapping[str, Path]], dict[str, nn.Module]]
+    make: Callable[[Parts, DiffusionSettings, int], DiffusionRestorer]
+    exact: tuple[str, ...] = ()
 
 
 def load_parts(system: str, files: Mapping[str, Path]) -> dict[str, nn.Module]:
@@ -32,13 +49,16 @@ def load_parts(system: str, files: Mapping[str, Path]) -> dict[str, nn.Module]:
     Raises:
         WeightsError: a file is not what it should be.
     """
-    return _LOAD[system](files)
+    return _kind(system).load(files)
 
 
-def make_diffusion_restorer(
-    system: str, parts: Parts, settings: DiffusionSettings, memory: int
-) -> MgldRestorer | DiffVsrRestorer:
-    """The restorer of a system; its ``tell_step`` may be set to hear of every step.
+def exact_parts(system: str) -> tuple[str, ...]:
+    """Networks of a system that were published in full precision, and compute in it."""
+    return _kind(system).exact
+
+
+def make_diffusion_restorer(system: str, parts: Parts, settings: DiffusionSettings, memory: int) -> DiffusionRestorer:
+    """The restorer of a system.
 
     Args:
         system: its name, see ``models.published``.
@@ -49,53 +69,21 @@ def make_diffusion_restorer(
     Raises:
         SettingError: there is no such system, or a setting is out of range.
     """
-    if find_system(system).name == "mgld":
-        return MgldRestorer(parts, _mgld_config(settings), memory)
-    return DiffVsrRestorer(parts, _diffvsr_config(settings), memory)
+    return _kind(system).make(parts, settings, memory)
 
 
-def _mgld_config(settings: DiffusionSettings) -> MgldConfig:
-    base = MgldConfig.published() if settings.published else MgldConfig()
-    guidance = base.guidance
-    if not settings.published:
-        scale = settings.motion_guidance
-        guidance = GuidanceConfig(scale=scale) if scale else None
-    return replace(
-        base,
-        steps=settings.steps,
-        seed=settings.seed,
-        fidelity=settings.fidelity,
-        guidance=guidance,
-        least_side=settings.least_side,
-        overlap=base.overlap if settings.overlap < 0 else settings.overlap,
-        tile=settings.tile or base.tile,
-    )
+def _kind(system: str) -> Kind:
+    return _KINDS[find_system(system).name]
 
 
-def _diffvsr_config(settings: DiffusionSettings) -> DiffVsrConfig:
-    base = DiffVsrConfig.published() if settings.published else DiffVsrConfig()
-    if settings.tile % 4:
-        raise SettingError(f"Expected a tile of a multiple of 64 pixels, or 0 for automatic, got {settings.tile}.")
-    return replace(
-        base,
-        steps=settings.steps,
-        seed=settings.seed,
-        guidance_scale=settings.cfg,
-        noise_level=settings.noise_level,
-        overlap=base.overlap if settings.overlap < 0 else settings.overlap,
-        tile=settings.tile // 4 or base.tile,
-    )
-
-
-def _load_mgld(files: Mapping[str, Path]) -> dict[str, nn.Module]:
-    return load_mgld_parts(files["denoiser"], files["vae"], files["text_encoder"], files.get("flow"))
-
-
-def _load_diffvsr(files: Mapping[str, Path]) -> dict[str, nn.Module]:
-    return load_diffvsr_parts(files["denoiser"], files["vae"], files["text_encoder"])
-
-
-_LOAD: dict[str, Callable[[Mapping[str, Path]], dict[str, nn.Module]]] = {
-    "mgld": _load_mgld,
-    "diffvsr": _load_diffvsr,
+_KINDS = {
+    "mgld": Kind(
+        lambda files: load_mgld_parts(files["denoiser"], files["vae"], files["text_encoder"], files.get("flow")),
+        lambda parts, settings, memory: MgldRestorer(parts, mgld_config(settings), memory),
+    ),
+    "diffvsr": Kind(
+        lambda files: load_diffvsr_parts(files["denoiser"], files["vae"], files["text_encoder"]),
+        lambda parts, settings, memory: DiffVsrRestorer(parts, diffvsr_config(settings), memory),
+        exact=("vae",),
+    ),
 }

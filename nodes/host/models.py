@@ -15,7 +15,7 @@ from ...core.motion.networks import SHIPPED_FLOW, find_flow_net, load_flow_net
 from ...core.quality.clip_iqa import ClipIqa, Pair, load_clip_iqa
 from ...core.restorer import Restorer
 from ...core.restorers.loading import make_restorer
-from ...core.restorers.systems import EXACT, load_parts
+from ...core.restorers.systems import exact_parts, load_parts
 from ...core.text.vlm import VisionLanguageModel
 from ...core.text.vlm_folders import Precision, load_vlm, weights_size
 from ...core.weights import find_system, require_files
@@ -152,7 +152,7 @@ def _patcher(path: Path, fidelity: float, changed: tuple[int, ...]) -> comfy.mod
 
 @lru_cache(maxsize=1)
 def _parts(system: str, files: tuple[tuple[str, Path, int], ...]) -> HostParts:
-    return HostParts(load_parts(system, {name: path for name, path, _ in files}), EXACT.get(system, ()))
+    return HostParts(load_parts(system, {name: path for name, path, _ in files}), exact_parts(system))
 
 
 @lru_cache(maxsize=1)
