@@ -1,9 +1,10 @@
-"""Training losses: TextOVSR's (its ``specs``, section 4), and those that MGLD-VSR adds for its video autoencoder.
+"""Training losses: TextOVSR's (its ``specs``, section 4), those that MGLD-VSR adds for its video autoencoder, STAR's.
 
 Clips are (B,T,3,H,W) in [0,1]; every loss is a mean.
 """
 
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -15,6 +16,13 @@ from ..models.warp import warp
 
 STRUCTURE = 3.0
 """How much more a pixel counts for each unit of the truth's gradient in ``structure_weighted_warp_loss``."""
+
+LAST_STEP = 999
+"""The noisiest of STAR's diffusion steps."""
+
+_FREQUENCY_WEIGHT = 0.01
+_FREQUENCY_SHARE = 0.8  # of the coefficients, the weaker ones
+_FREQUENCY_SHARPNESS = 10.0
 
 _UNSHARP_KERNEL = 51
 _UNSHARP_THRESHOLD = 10 / 255
@@ -91,6 +99,53 @@ def structure_weighted_warp_loss(
     return torch.stack(losses).mean()
 
 
+def dynamic_frequency_loss(x: Tensor, y: Tensor, t: Tensor, masks: Literal["truth", "own"] = "truth") -> Tensor:
+    """STAR's: L1 between the spectra of the frames, its two halves weighted by the diffusion step.
+
+    F = rfft2(2x - 1) of each frame and colour, not normalised. "Low" are the coefficients of magnitude below the clip's
+    0.8-quantile, m = sigmoid(10 (cut - |F|)), "high" the others, 1 - m; so the paper's names say which half is meant,
+    not how fast it oscillates: strong coefficients are mostly the slow ones. L_low = mean |m F(x) - m F(y)| over real
+    and imaginary parts; the clip's loss is a L_low + b L_high with (a, b) = ``frequency_weights(t)`` (STAR, ICCV 2025;
+    ``specs/star.md`` section 2). To be added to the mean squared error of the predicted v.
+
+    The masks and their cut pass no gradient on: which half a coefficient belongs to is looked up, not learnt (near the
+    cut the sigmoid is so steep that its gradient would drown the loss's own). The authors' trainers decode without
+    gradient, so that there the loss changes nothing; here gradient reaches ``x``, and ``x`` alone.
+
+    Args:
+        x: the decoded prediction of the clean clip, (B,T,3,H,W) in [0,1].
+        y: the truth, the same shape.
+        t: the diffusion step of each clip, (B,) in [0, 999].
+        masks: "truth": the truth's masks for both, so that the gradient always leads to the truth; "own": each its own,
+            the authors' value (they look for the cut of a large clip among 10000 random coefficients; this takes all).
+
+    Raises:
+        ShapeError: the truth or ``t`` does not fit the result.
+    """
+    _check_clips(x, y)
+    if t.shape != x.shape[:1]:
+        raise ShapeError(f"Expected the step of each of {len(x)} clips, ({len(x)},), got {(*t.shape,)}.")
+    losses = []
+    for clip, truth in zip(x, y.detach(), strict=True):
+        made, true = _spectrum(clip), _spectrum(truth)
+        low_true = _weak(true)
+        low_made = low_true if masks == "truth" else _weak(made)
+        low = _spectral_gap(low_made * made, low_true * true)
+        high = _spectral_gap((1 - low_made) * made, (1 - low_true) * true)
+        losses.append(torch.stack((low, high)))
+    return (torch.stack(losses) * torch.stack(frequency_weights(t), dim=1)).sum(dim=1).mean()
+
+
+def frequency_weights(t: Tensor) -> tuple[Tensor, Tensor]:
+    """The weights of "low" and "high" in ``dynamic_frequency_loss``: 0.01 (1-u) u^2 and 0.01 (1-u) (1-u^2), u = t/999.
+
+    Both are nothing at the noisiest step, where a prediction tells little of the clip; at the cleanest "high" has all.
+    """
+    u = t / LAST_STEP
+    whole = _FREQUENCY_WEIGHT * (1 - u)
+    return whole * u**2, whole * (1 - u**2)
+
+
 def sharpened(hr: Tensor, strength: float) -> Tensor:
     """Unsharp masking where the detail is above 10 of 255: Gaussian of 51 pixels, the mask itself softened.
 
@@ -119,9 +174,13 @@ def matching_loss(made: list[Tensor], true: list[Tensor]) -> Tensor:
     return torch.stack(levels).mean()
 
 
-def _check_fit(x: Tensor, y: Tensor, motions: Sequence[ClipMotion]) -> None:
+def _check_clips(x: Tensor, y: Tensor) -> None:
     if x.ndim != 5 or x.shape != y.shape:
         raise ShapeError(f"Expected result and truth of one shape (B,T,3,H,W), got {(*x.shape,)} and {(*y.shape,)}.")
+
+
+def _check_fit(x: Tensor, y: Tensor, motions: Sequence[ClipMotion]) -> None:
+    _check_clips(x, y)
     wanted = [(x.shape[1], (*x.shape[-2:],))] * len(x)
     found = [(motion.length, motion.size) for motion in motions]
     if found != wanted:
@@ -140,6 +199,25 @@ def _edges(clips: Tensor) -> Tensor:
 
 def _gap(frames: Tensor, others: Tensor, flow: Tensor, weight: Tensor) -> Tensor:
     return (weight.detach() * (frames - warp(others, flow.detach()))).abs().mean()
+
+
+def _spectrum(clip: Tensor) -> Tensor:
+    """(T,3,H,W) -> (T,3,H,W/2+1) complex: half precision has no transform of every size."""
+    return torch.fft.rfft2(2 * clip.to(torch.promote_types(clip.dtype, torch.float32)) - 1)
+
+
+@torch.no_grad()
+def _weak(spectrum: Tensor) -> Tensor:
+    """1 for coefficients below the cut, 0 for those above, soft in between."""
+    size = spectrum.abs()
+    place = _FREQUENCY_SHARE * (size.numel() - 1)
+    below = size.flatten().kthvalue(int(place) + 1).values
+    above = size.flatten().kthvalue(min(int(place) + 2, size.numel())).values
+    return torch.sigmoid(_FREQUENCY_SHARPNESS * (torch.lerp(below, above, place - int(place)) - size))
+
+
+def _spectral_gap(made: Tensor, true: Tensor) -> Tensor:
+    return torch.view_as_real(made - true).abs().mean()
 
 
 def _gaussian(x: Tensor) -> Tensor:
