@@ -1,0 +1,1 @@
+"""STAR's CogVideoX version as a restorer (ICCV 2025)."""
