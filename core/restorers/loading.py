@@ -5,10 +5,12 @@ from pathlib import Path
 import torch
 
 from ...models.dial import load_dialled
+from ...models.sdatc.dcm import Dcm
 from ...models.text_ovsr import TextOVSR
 from ..config import FIDELITY, RecurrentConfig
 from ..errors import SettingError
 from ..restorer import Restorer
+from .dcm import DcmRestorer
 from .text_ovsr import TextOVSRRestorer
 
 
@@ -24,9 +26,11 @@ def make_restorer(network: torch.nn.Module, config: RecurrentConfig, device: tor
     Raises:
         SettingError: no restorer runs this kind of network.
     """
+    dtype = torch.float16 if device.type == "cuda" else torch.float32
+    if isinstance(network, Dcm):
+        return DcmRestorer(network, config, device, memory, dtype)
     if not isinstance(network, TextOVSR):
         raise SettingError(f"Expected a TextOVSR network, got {type(network).__name__}; choose other weights.")
-    dtype = torch.float16 if device.type == "cuda" else torch.float32
     return TextOVSRRestorer(network, config, device, memory, dtype)
 
 

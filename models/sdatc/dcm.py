@@ -71,7 +71,7 @@ class _Grid(NamedTuple):
 
 
 class Dcm(nn.Module):
-    """See the module's docstring. The keys are those of SwinIR's checkpoints."""
+    """See the module's docstring. The keys are those of SwinIR's checkpoints, which also shift the mean colour."""
 
     def __init__(self, config: DcmConfig = FULL) -> None:
         super().__init__()
@@ -108,7 +108,8 @@ class Dcm(nn.Module):
         if frames.ndim != 4 or frames.shape[1] != 3 or not frames.numel():
             raise ShapeError(f"Expected frames of shape (N,3,h,w), got {tuple(frames.shape)}; pass RGB frames.")
         h, w = frames.shape[-2:]
-        first = self.conv_first(_filled(frames, self.config.window))
+        filled = fill_up(frames, self.config.window)
+        first = self.conv_first(filled)
         grid = _cut(first, self.config.window)
         x = self.patch_embed["norm"](first.permute(0, 2, 3, 1))  # (N,C,H,W) -> (N,H,W,C)
         for layer in self.layers:
@@ -118,13 +119,22 @@ class Dcm(nn.Module):
             x = self.upsample(x)
         else:
             x = self.conv_last(self.upsample(self.conv_before_upsample(x)))
-        x = x[..., : SCALE * h, : SCALE * w]
-        return x + enlarged(frames) if self.config.skip == "bicubic" else x
+        x = x + enlarged(filled) if self.config.skip == "bicubic" else x
+        return x[..., : SCALE * h, : SCALE * w]
 
 
 def enlarged(frames: Tensor) -> Tensor:
     """(N,3,h,w) -> (N,3,4h,4w), bicubic, not clamped."""
     return F.interpolate(frames, scale_factor=SCALE, mode="bicubic", align_corners=False)
+
+
+def fill_up(frames: Tensor, window: int) -> Tensor:
+    """Fill frames (N,3,h,w) up to whole windows, by reflection; those too small to reflect repeat their border."""
+    h, w = frames.shape[-2:]
+    down, right = -h % window, -w % window
+    if not (down or right):
+        return frames
+    return F.pad(frames, (0, right, 0, down), mode="reflect" if down < h and right < w else "replicate")
 
 
 def read_dcm_config(state_dict: dict[str, Tensor]) -> DcmConfig:
@@ -209,15 +219,6 @@ class _WindowAttention(nn.Module):
 
 def _doubling() -> tuple[nn.Module, nn.Module]:
     return nn.Conv2d(64, 256, 3, padding=1), nn.PixelShuffle(2)
-
-
-def _filled(frames: Tensor, window: int) -> Tensor:
-    """Fill frames up to whole windows, by reflection; those too small to reflect repeat their border."""
-    h, w = frames.shape[-2:]
-    down, right = -h % window, -w % window
-    if not (down or right):
-        return frames
-    return F.pad(frames, (0, right, 0, down), mode="reflect" if down < h and right < w else "replicate")
 
 
 def _cut(features: Tensor, window: int) -> _Grid:
