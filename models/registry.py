@@ -16,6 +16,7 @@ from .mgld import checkpoint as mgld
 from .pickled import open_pickled, reason, tensors_of
 from .raft_names import rename_published
 from .sdatc import dcm
+from .star import checkpoint as star
 
 StateDict = dict[str, Tensor]
 
@@ -99,6 +100,9 @@ DIFFVSR = (
 )
 """The two published files, of which the denoiser's holds its weights under ``ema``."""
 
+STAR = Architecture(name="STAR's denoiser", keys=star.KEYS, prefixes=("", "module."), build=star.build_net)
+"""``light_deg.pt`` and ``heavy_deg.pt``, of the same keys: what they were trained on is in their names only."""
+
 DCM = Architecture(
     name="SDATC's distortion control module",
     keys=("conv_first.weight", "layers.0.residual_group.blocks.0.attn.relative_position_bias_table"),
@@ -123,6 +127,7 @@ ARCHITECTURES = (
     MGLD,  # before RAFT, which its file holds too
     MGLD_VAES[0],
     *DIFFVSR,
+    STAR,
     DCM,
     *RAFTS,
 )
