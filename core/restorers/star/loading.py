@@ -1,0 +1,63 @@
+"""STAR's networks from the files that are published."""
+
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from ....models.registry import STAR, load_network, read_state_dict
+from ...errors import UnknownCheckpointError
+from ...text.open_clip_h import load_open_clip_h
+from .vae import SvdVae, SvdVaeConfig
+
+_DECODER = "decoder.time_conv_out.weight"
+
+
+def load_star_parts(denoiser: Path, vae: Path, text: Path) -> dict[str, nn.Module]:
+    """The networks of a ``StarRestorer``: "denoiser", "vae" and "text", on the CPU, in eval mode.
+
+    Memory: tensors stay in the files until they are used, which must not change meanwhile; those that a file does not
+    hold in single precision are copied.
+
+    Args:
+        denoiser: ``light_deg.pt`` or ``heavy_deg.pt``, or a safetensors file of the same keys.
+        vae: Stable Video Diffusion's autoencoder as diffusers publishes it.
+        text: OpenCLIP ViT-H-14's text tower, see ``load_open_clip_h``.
+
+    Raises:
+        WeightsNotFoundError: a file is not there.
+        DamagedWeightsError: a file is truncated or holds code.
+        UnknownCheckpointError: a file is another one, or something is missing in it, which is named.
+    """
+    try:
+        network = load_network(read_state_dict(denoiser, mapped=True), [STAR])
+    except UnknownCheckpointError as error:
+        raise UnknownCheckpointError(str(error).replace("the state_dict", str(denoiser))) from error
+    return {"denoiser": network, "vae": load_svd_vae(vae), "text": load_open_clip_h(text)}
+
+
+def load_svd_vae(path: Path) -> SvdVae:
+    """Stable Video Diffusion's autoencoder, of the size that its weights have.
+
+    Returns:
+        The network on the CPU, float32, in eval mode, without gradients.
+
+    Raises:
+        WeightsError: as ``load_star_parts``.
+    """
+    state = read_state_dict(path, mapped=True)
+    if _DECODER not in state:
+        raise UnknownCheckpointError(
+            f"Expected Stable Video Diffusion's autoencoder, got {path} with keys such as {sorted(state)[:3]}; choose "
+            "the file in the folder vae of stable-video-diffusion-img2vid."
+        )
+    try:
+        with torch.device("meta"):
+            network = SvdVae(SvdVaeConfig.from_state(state))
+        network.load_state_dict({key: value.float() for key, value in state.items()}, strict=True, assign=True)
+    except (LookupError, ValueError, RuntimeError) as error:
+        raise UnknownCheckpointError(
+            f"Expected a whole autoencoder of Stable Video Diffusion in {path}, which does not fit: {error}; it may be "
+            "from another version or cut short: download it again."
+        ) from error
+    return network.eval().requires_grad_(False)
