@@ -9,18 +9,22 @@ from typing import Any
 
 from ..core.errors import SettingError
 from ..models.catalog import SHIPPED, find_weights, list_weights
-from ..models.published import SYSTEMS, Needed
+from ..models.published import SYSTEMS, Needed, choices
 from .common import Outcome
 
 WEIGHTS_FOLDERS = "TEXTOVSR_WEIGHTS"
 """Environment variable: folders of weights files, separated as in PATH."""
 
 _SYSTEMS = tuple(system.name for system in SYSTEMS)
+_VARIANTS = tuple(variant for system in SYSTEMS for variant in system.variants)
+_VARIED = " and ".join(system.name for system in SYSTEMS if system.variants)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Describe the command's options and what it can do besides listing."""
     parser.add_argument("--system", choices=_SYSTEMS, default=None, help="say all about what this system needs")
+    which = f"of {_VARIED}: which of its weights (default {_VARIANTS[0]})"
+    parser.add_argument("--variant", choices=_VARIANTS, default="", help=which)
     actions = parser.add_subparsers(metavar="ACTION", required=False)
 
     def add(name: str, run: Callable[[argparse.Namespace], Outcome], kept: str, text: str) -> argparse.ArgumentParser:
@@ -32,6 +36,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
     get = add("get", _get, "what came is kept: run it again", "Download what a diffusion system needs.")
     get.add_argument("system", choices=_SYSTEMS)
+    get.add_argument("--variant", choices=_VARIANTS, default=argparse.SUPPRESS, help=which)
     get.add_argument("--agree", action="store_true", default=False, help="you agree to the licences that are shown")
     get.add_argument(
         "--all", action="store_true", default=False, help="also get what something that ships can stand in for"
@@ -50,7 +55,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> Outcome:
     """List weights, or tell about those of a system."""
     if options.system is not None:
-        return _about(options.system)
+        return _about(options.system, options.variant)
     folders = weights_folders()
     entries = [{"name": s.name, "licence": s.licence, "purpose": s.purpose} for s in SHIPPED]
     shipped = {entry["name"] for entry in entries}
@@ -84,15 +89,16 @@ def _system_lines(folders: list[Path]) -> list[str]:
     from ..core.weights_report import in_a_line
 
     width = max(map(len, _SYSTEMS))
-    lines = [f"{system.name:<{width}}  {in_a_line(system, find_files(system, folders))}" for system in SYSTEMS]
+    every = [choice for system in SYSTEMS for choice in choices(system)]
+    lines = [f"{choice.name:<{width}}  {in_a_line(choice, find_files(choice, folders))}" for choice in every]
     return ["Diffusion systems, whose files are not shipped; --system NAME says what they need:", *lines]
 
 
-def _about(name: str) -> Outcome:
+def _about(name: str, variant: str) -> Outcome:
     from ..core.weights import find_files, find_system
     from ..core.weights_report import as_values, in_words
 
-    system = find_system(name)
+    system = find_system(name, variant)
     found = find_files(system, weights_folders())
     return Outcome(as_values(system, found), in_words(system, found))
 
@@ -102,7 +108,7 @@ def _get(options: argparse.Namespace) -> Outcome:
     from ..core.weights_download import get_files
     from ..core.weights_report import as_values, before_download, in_words
 
-    system, folders = find_system(options.system), weights_folders()
+    system, folders = find_system(options.system, options.variant), weights_folders()
     target = getattr(options, "to", folders[0] if folders else None)
     if target is None:
         raise SettingError(f"Expected a folder to download to, got none; add --to FOLDER, or set {WEIGHTS_FOLDERS}.")

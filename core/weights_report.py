@@ -24,6 +24,7 @@ def as_values(system: System, found: Sequence[Found]) -> dict[str, Any]:
             "download": one.needed in wanted,
             "inside": one.needed.inside,
             "spare": one.needed.spare or None,
+            "training": one.needed.training or None,
             "licence": one.needed.licence.name,
             "terms": one.needed.licence.text,
             "places": [
@@ -39,7 +40,14 @@ def as_values(system: System, found: Sequence[Found]) -> dict[str, Any]:
         }
         for one in found
     ]
-    return {"system": system.name, "title": system.title, "complete": is_complete(found), "networks": networks}
+    return {
+        "system": system.name,
+        "title": system.title,
+        "variant": system.variant or None,
+        "variants": list(system.variants),
+        "complete": is_complete(found),
+        "networks": networks,
+    }
 
 
 def is_complete(found: Sequence[Found]) -> bool:
@@ -53,6 +61,8 @@ def in_a_line(system: System, found: Sequence[Found]) -> str:
     if there == len(found):
         return f"{system.title}: all {there} networks are there"
     line = f"{system.title}: {there} of {len(found)} networks are there"
+    for command in dict.fromkeys(one.needed.training for one in found if one.path is None and one.needed.training):
+        line += f"; needs trained weights: {command}"
     if not is_complete(found):
         return line
     spares = [f"{one.needed.spare}, is taken for the {one.needed.name}" for one in found if one.path is None]
@@ -62,6 +72,9 @@ def in_a_line(system: System, found: Sequence[Found]) -> str:
 def in_words(system: System, found: Sequence[Found]) -> str:
     """Everything about a system's files, as Markdown: a list of its networks, then the terms of what is missing."""
     lines = [f"**{in_a_line(system, found)}**", ""]
+    if system.variant:
+        others = " and ".join(variant for variant in system.variants if variant != system.variant)
+        lines += [f"These are its {system.variant} weights; there are {others} ones too.", ""]
     missing = to_download(found, spared=True)
     for one in found:
         lines += _network(one, one.needed in missing)
@@ -73,9 +86,11 @@ def in_words(system: System, found: Sequence[Found]) -> str:
 
 def terms(system: System) -> str:
     """The size and the licences of all that is downloaded where nothing of a system is there, in short."""
-    wanted = [needed for needed in system.needs if not needed.inside]
+    own = [needed for needed in system.needs if not needed.inside]
+    wanted = [needed for needed in own if needed.places]
     licences = " and ".join(dict.fromkeys(needed.licence.name for needed in wanted))
-    return f"{system.title}: {_total(wanted)}, licence: {licences}."
+    train = "" if own == wanted else "; needs trained weights besides"
+    return f"{system.title}: {_total(wanted)}, licence: {licences}{train}."
 
 
 def before_download(system: System, found: Sequence[Found], target: Path, spared: bool = False) -> str:
@@ -98,6 +113,9 @@ def _network(one: Found, alone: bool) -> list[str]:
     if one.path is not None:
         return [f"{name}{one.path} ({readable(one.path.stat().st_size)})"]
     note = f" {one.note}" if one.note else ""
+    if one.needed.training:
+        make = f"needs trained weights, which nobody publishes: `{one.needed.training}` makes {one.needed.file}"
+        return [f"{name}missing; {make}.{note}"]
     missing = f"{name}missing; {one.needed.spare}, is taken" if one.needed.spare else f"{name}missing"
     if not alone:
         return [f"{missing}; comes with the file of the {one.needed.inside}.{note}", *_other(one.needed)]

@@ -7,9 +7,11 @@ from comfy_api.latest import io
 from ..core.weights import find_files, find_system
 from ..core.weights_download import get_files
 from ..core.weights_report import in_words, terms
-from ..models.published import SYSTEMS
+from ..models.published import SYSTEMS, choices
 from .host.folders import diffusion_folders
 from .host.progress import download_reporter, show_text
+
+_CHOICES = [choice for system in SYSTEMS for choice in choices(system)]
 
 
 class DiffusionWeights(io.ComfyNode):
@@ -28,16 +30,17 @@ class DiffusionWeights(io.ComfyNode):
             inputs=[
                 io.Combo.Input(
                     "system",
-                    options=[system.title for system in SYSTEMS],
-                    default=SYSTEMS[0].title,
-                    tooltip="The system of Diffusion Restore whose files to look for.",
+                    options=[choice.title for choice in _CHOICES],
+                    default=_CHOICES[0].title,
+                    tooltip="The system of Diffusion Restore whose files to look for. STAR has weights for heavily and "
+                    "for lightly degraded videos; either will do.",
                 ),
                 io.Boolean.Input(
                     "download",
                     default=False,
                     optional=True,
                     tooltip="You agree to these licences, and that what is missing is downloaded to models/textovsr. "
-                    + " ".join(terms(system) for system in SYSTEMS)
+                    + " ".join(terms(choice) for choice in _CHOICES)
                     + " A download that stops goes on next time.",
                 ),
             ],

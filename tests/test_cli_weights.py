@@ -41,10 +41,10 @@ def test_the_systems_are_listed_after_the_shipped_weights(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, said, _ = run()
-    assert said.index("textovsr-lite") < said.index("mgld     MGLD-VSR: 0 of 4 networks are there")
+    assert said.index("textovsr-lite") < said.index("mgld            MGLD-VSR: 0 of 4 networks are there")
     write_needed(DIFFVSR.needs[0], tmp_path / "mine" / "some.safetensors")
     monkeypatch.setenv(WEIGHTS_FOLDERS, str(tmp_path / "mine"))
-    assert "diffvsr  DiffVSR: 1 of 3 networks are there" in run()[1]
+    assert "diffvsr         DiffVSR: 1 of 3 networks are there" in run()[1]
 
 
 def test_a_system_is_told_about_in_words_and_as_json(run: Run) -> None:
@@ -53,6 +53,21 @@ def test_a_system_is_told_about_in_words_and_as_json(run: Run) -> None:
     assert [network["file"] for network in told["networks"]] == [needed.file for needed in DIFFVSR.needs]
     with pytest.raises(SystemExit):
         run("--system", "none")
+
+
+def test_the_weights_of_a_system_are_chosen(run: Run) -> None:
+    said = run()[1]
+    assert "star            STAR (heavy): 0 of 3 networks are there\nstar            STAR (light): 0 of 3" in said
+    assert "sdatc           SDATC: 0 of 6 networks are there; needs trained weights: textovsr train sdatc" in said
+    assert "missing; heavy_deg.pt, about 8.2 GB" in run("--system", "star")[1]
+    assert json.loads(run("--system", "star", "--variant", "light", "--json")[1])["variant"] == "light"
+    code, _, told = run("get", "star", "--variant", "light", "--to", "there")
+    assert code == 1
+    assert "3 files, 9.7 GB, would be downloaded to there." in told
+    assert "light_deg.pt" in told
+    code, _, told = run("--system", "mgld", "--variant", "light")
+    assert code == 1
+    assert "Expected a variant of MGLD-VSR, none, got 'light'" in told
 
 
 def test_nothing_is_downloaded_without_consent(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,7 +120,7 @@ def test_what_ships_stands_in_unless_all_is_asked_for(
 
     monkeypatch.setattr(weights_download, "ask", lambda place: RemoteFile(place.url, "", 0))
     monkeypatch.setattr(weights_download, "download", download)
-    assert "mgld     MGLD-VSR: 3 of 4 networks are there; SPyNet, which ships, is taken for the flow" in run()[1]
+    assert "mgld            MGLD-VSR: 3 of 4 networks are there; SPyNet, which ships, is taken for the flow" in run()[1]
     for arguments in ((), ("--agree",)):
         code, said, _ = run("get", "mgld", *arguments)
         assert code == 0

@@ -35,10 +35,11 @@ def paths(system: Any, *folders: Path) -> dict[str, Path | None]:
     ("manifest", "name"), [("mgld_unet_manifest.json", "denoiser"), ("mgld_video_vae_manifest.json", "vae")]
 )
 def test_the_published_keys_are_known_for_what_they_are(manifest: str, name: str) -> None:
-    """Full-size manifests; each holds its own network, the denoiser's file RAFT too, and no other."""
+    """Full-size manifests; each holds its own network, the denoiser's file RAFT too, for two systems; no other."""
     shapes = {key: tuple(shape) for key, shape in json.loads((GOLDEN / manifest).read_text("utf-8")).items()}
     known = [needed for system in SYSTEMS for needed in system.needs if holds(needed, shapes)]
-    assert known == [network("mgld", name), *([FLOW] if name == "denoiser" else [])]
+    flows = [FLOW, network("sdatc", "flow")] if name == "denoiser" else []
+    assert known == [network("mgld", name), *flows]
 
 
 def test_a_file_counts_by_what_it_holds(tmp_path: Path) -> None:
@@ -168,12 +169,12 @@ def test_the_values_say_what_is_unknown(tmp_path: Path) -> None:
 
 def test_every_entry_says_where_and_under_which_terms() -> None:
     for system in SYSTEMS:
-        assert find_system(system.name) is system
+        assert find_system(system.name).name == find_system(system.title).name == system.name
         for needed in system.needs:
             assert needed.keys
             assert needed.licence.text.endswith(".")
-            assert needed.places
+            assert bool(needed.places) != bool(needed.training)
             assert all(place.page.startswith("https://") for place in needed.places)
             assert needed.inside in ("", *(other.name for other in system.needs))
-    with pytest.raises(SettingError, match="Expected mgld or diffvsr, got 'star'"):
-        find_system("star")
+    with pytest.raises(SettingError, match="Expected mgld, diffvsr, star, star-cogvideox or sdatc, got 'none'"):
+        find_system("none")

@@ -61,7 +61,11 @@ def test_consent_comes_with_licence_and_size(client: ComfyClient) -> None:
     said = inputs["optional"]["download"][1]["tooltip"]
     assert "MGLD-VSR: 7.5 GB, licence: none stated; StableSR's S-Lab License 1.0 (non-commercial)." in said
     assert "DiffVSR: at least 1.4 GB and files of unknown size, licence: none stated and CreativeML" in said
-    assert "MGLD-VSR" in str(inputs["required"]["system"])
+    assert "STAR (light): 9.7 GB, licence: MIT and" in said
+    assert "STAR-CogVideoX: at least 10.7 GB and files of unknown size, licence: CogVideoX License and Apache" in said
+    offered = str(inputs["required"]["system"])
+    titles = ("MGLD-VSR", "DiffVSR", "STAR (heavy)", "STAR (light)", "STAR-CogVideoX", "SDATC")
+    assert all(repr(title) in offered for title in titles)
 
 
 def test_nothing_is_downloaded_without_consent(
