@@ -17,7 +17,7 @@ from ..core.text.tower import load_text_tower
 from ..models.catalog import find_weights
 from ..models.registry import load_network, save_weights
 from ..models.text_ovsr import TextOVSR
-from .config import TrainConfig
+from .config import RunConfig, TrainConfig
 from .config_file import to_table
 from .initial import initialise
 
@@ -88,20 +88,25 @@ def without_negative(state_dict: Mapping[str, torch.Tensor]) -> dict[str, torch.
 
 
 def export(run: "Run", recent: Mapping[str, float]) -> None:
-    """Write the averaged weights (fp16), with recipe, data, figures, hours and hardware in the header."""
+    """Write the averaged weights (fp16) with their card."""
+    card = describe(run, recent, {"network": to_table(run.net.config)})
+    save_weights(run.average.state_dict(), run.weights, card)
+
+
+def describe(run: "Run", recent: Mapping[str, float], more: Mapping[str, Any]) -> dict[str, str]:
+    """Recipe, data, figures, hours and hardware, for a file's header; ``more`` goes into the recipe."""
     hardware = torch.cuda.get_device_name(run.device) if run.device.type == "cuda" else platform.processor() or "CPU"
-    recipe = {**to_table(run.config), "step": run.step, "loss": recent.get("loss", 0.0)}
-    header = {
-        "recipe": json.dumps({**recipe, "network": to_table(run.net.config)}),
+    recipe = {**to_table(run.config), "step": run.step, "loss": recent.get("loss", 0.0), **more}
+    return {
+        "recipe": json.dumps(recipe),
         "data": json.dumps(run.material.sources(), ensure_ascii=False),
         "metrics": json.dumps({**recent, **run.validation.latest}),
         "hours": f"{run.seconds / 3600:.2f}",
         "hardware": hardware,
     }
-    save_weights(run.average.state_dict(), run.weights, header)
 
 
-def save_state(config: TrainConfig, state: Mapping[str, Any]) -> None:
+def save_state(config: RunConfig, state: Mapping[str, Any]) -> None:
     """Write what a run goes on from; a kill or a power cut leaves the old file or the new one."""
     partial = config.output / "state.partial"
     with partial.open("wb") as file:
@@ -111,7 +116,7 @@ def save_state(config: TrainConfig, state: Mapping[str, Any]) -> None:
     partial.replace(config.output / STATE)
 
 
-def load_state(config: TrainConfig) -> dict[str, Any] | None:
+def load_state(config: RunConfig) -> dict[str, Any] | None:
     """Read it again, on the CPU; None if the run has not begun. Says which settings are not what they were.
 
     Raises:

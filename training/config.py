@@ -22,7 +22,8 @@ SIZE_STEP = 64
 """HR clips are so many pixels a side, or a multiple: rot_p needs 16 patches a side at a quarter of the size."""
 
 
-def _check(config: Any, wanted: str, *names: str, least: float = 0.0, most: float = float("inf")) -> None:
+def check(config: Any, wanted: str, *names: str, least: float = 0.0, most: float = float("inf")) -> None:
+    """Raise ``SettingError`` for a setting out of its range."""
     for name in names:
         value = getattr(config, name)
         if not least <= value <= most:
@@ -54,8 +55,8 @@ class ClipConfig:
     lettering: float = 0.25
 
     def __post_init__(self) -> None:
-        _check(self, "at least 1", "frames", least=1)
-        _check(self, "a share from 0 to 1", "film", "clean", "light", "text", "caption", "lettering", most=1)
+        check(self, "at least 1", "frames", least=1)
+        check(self, "a share from 0 to 1", "film", "clean", "light", "text", "caption", "lettering", most=1)
         if self.clean + self.light > 1:
             raise SettingError(f"Expected clean + light to be at most 1, got {self.clean} + {self.light}; lower one.")
         if self.size < SIZE_STEP or self.size % SIZE_STEP:
@@ -81,10 +82,10 @@ class MaterialConfig:
     held_out: float = 0.05
 
     def __post_init__(self) -> None:
-        _check(self, "at least 0", "film_clips", "film_gigabytes")
-        _check(self, "above 0 and at most 1", "film_scale", least=1e-3, most=1)
-        _check(self, "at least 64", "longest_side", least=64)
-        _check(self, "a share from 0 to 0.5", "held_out", most=0.5)
+        check(self, "at least 0", "film_clips", "film_gigabytes")
+        check(self, "above 0 and at most 1", "film_scale", least=1e-3, most=1)
+        check(self, "at least 64", "longest_side", least=64)
+        check(self, "a share from 0 to 0.5", "held_out", most=0.5)
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,7 @@ class Losses:
     temporal: float = 0.0
 
     def __post_init__(self) -> None:
-        _check(self, "at least 0", *self.__dataclass_fields__)
+        check(self, "at least 0", *self.__dataclass_fields__)
 
 
 @dataclass(frozen=True)
@@ -153,7 +154,7 @@ class OptimizerConfig:
     clip_norm: float = 1.0
 
     def __post_init__(self) -> None:
-        _check(self, "at least 0", "rate", "flow_rate", "flow_frozen", "warmup", "clip_norm")
+        check(self, "at least 0", "rate", "flow_rate", "flow_frozen", "warmup", "clip_norm")
 
 
 @dataclass(frozen=True)
@@ -171,24 +172,18 @@ class ValidationConfig:
     clips: int = 4
 
     def __post_init__(self) -> None:
-        _check(self, "at least 0", "every")
-        _check(self, "at least 1", "clips", least=1)
+        check(self, "at least 0", "every")
+        check(self, "at least 1", "clips", least=1)
 
 
 @dataclass(frozen=True)
-class TrainConfig:
-    """A run of stage 1.
+class RunConfig:
+    """What every run has.
 
     Attributes:
         data: folder of images and videos, searched with all folders below.
         output: folder of checkpoints, pictures and figures; a run that has begun there goes on.
-        network: what to train; None takes that of ``start``.
-        start: weights to begin with: a file, or the name of shipped ones.
-        basicvsr: or a BasicVSR checkpoint (.pth) to take the flow and, at 64 channels, the recurrence from.
-        text_encoder: whose text encoder a network without ``start`` takes over: a name that ships, a TextOVSR file, or
-            a CLIP file or folder (``core.text.tower``).
-        noise_bank: file of ``textovsr train noise-bank``; without one, noise is synthesised.
-        clips, material, losses, optimizer, validation: see there.
+        clips, material, optimizer, validation: see there.
         steps: optimiser steps in all.
         batch: clips computed at once.
         accumulate: batches a step.
@@ -202,14 +197,8 @@ class TrainConfig:
 
     data: Path
     output: Path
-    network: TextOVSRConfig | None = None
-    start: str = ""
-    basicvsr: Path | None = None
-    text_encoder: str = ""
-    noise_bank: Path | None = None
     clips: ClipConfig = field(default_factory=ClipConfig)
     material: MaterialConfig = field(default_factory=MaterialConfig)
-    losses: Losses = field(default_factory=Losses)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     validation: ValidationConfig = field(default_factory=ValidationConfig)
     steps: int = 100_000
@@ -223,9 +212,34 @@ class TrainConfig:
     precision: Literal["auto", "fp32", "bf16"] = "auto"
 
     def __post_init__(self) -> None:
-        _check(self, "at least 1", "steps", "batch", "accumulate", "save_every", least=1)
-        _check(self, "at least 0", "workers", "seed")
-        _check(self, "from 0 to 1", "ema", most=1)
+        check(self, "at least 1", "steps", "batch", "accumulate", "save_every", least=1)
+        check(self, "at least 0", "workers", "seed")
+        check(self, "from 0 to 1", "ema", most=1)
+
+
+@dataclass(frozen=True)
+class TrainConfig(RunConfig):
+    """A run of stage 1.
+
+    Attributes:
+        network: what to train; None takes that of ``start``.
+        start: weights to begin with: a file, or the name of shipped ones.
+        basicvsr: or a BasicVSR checkpoint (.pth) to take the flow and, at 64 channels, the recurrence from.
+        text_encoder: whose text encoder a network without ``start`` takes over: a name that ships, a TextOVSR file, or
+            a CLIP file or folder (``core.text.tower``).
+        noise_bank: file of ``textovsr train noise-bank``; without one, noise is synthesised.
+        losses: see there.
+    """
+
+    network: TextOVSRConfig | None = None
+    start: str = ""
+    basicvsr: Path | None = None
+    text_encoder: str = ""
+    noise_bank: Path | None = None
+    losses: Losses = field(default_factory=Losses)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
         if self.network is None and not self.start:
             raise SettingError(f"Expected network ({', '.join(NETWORKS)}) or start, got neither; add one.")
 
@@ -243,8 +257,8 @@ class DiscriminatorConfig:
     rate: float = 1e-4
 
     def __post_init__(self) -> None:
-        _check(self, "at least 1", "channels", least=1)
-        _check(self, "at least 0", "rate")
+        check(self, "at least 1", "channels", least=1)
+        check(self, "at least 0", "rate")
 
 
 @dataclass(frozen=True)

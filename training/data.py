@@ -16,6 +16,7 @@ from ..core.degrade.chain import (
     sample_light,
     sample_second_order,
 )
+from ..core.degrade.operation import Operation
 from ..core.text.encode import join_prompt, tokenize
 from .config import ClipConfig
 from .film import crop
@@ -104,14 +105,7 @@ class ClipDataset(Dataset[Sample]):
             hr, caption = self._draw(rng)
             if (hr[0, :, 1:] - hr[0, :, :-1]).abs().mean() > FLAT_GRADIENT:
                 break
-        size = (config.size, config.size)
-        kind = rng.random()
-        if kind < config.clean:
-            chain = sample_clean(size)
-        elif kind < config.clean + config.light:
-            chain = sample_light(size, rng)
-        else:
-            chain = sample_second_order(size, rng)
+        chain = self._chain(rng)
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
         lr = apply_chain(hr, chain, generator).clamp(0, 1)
         degradation = describe_chain(chain)
@@ -120,6 +114,15 @@ class ClipDataset(Dataset[Sample]):
         if not self.bank:
             return sample
         return replace(sample, noise=draw(self.bank, *lr.shape[::3], rng), turns=random_turns(rng))
+
+    def _chain(self, rng: np.random.Generator) -> list[Operation]:
+        config, kind = self.config, rng.random()
+        size = (config.size, config.size)
+        if kind < config.clean:
+            return sample_clean(size)
+        if kind < config.clean + config.light:
+            return sample_light(size, rng)
+        return sample_second_order(size, rng)
 
     def _draw(self, rng: np.random.Generator) -> tuple[Tensor, str]:
         """A clip and its caption."""

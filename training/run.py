@@ -21,8 +21,8 @@ from ..core.device import pick_device
 from ..core.errors import JobRunningError, SettingError
 from ..models.text_ovsr import TextOVSR
 from .checkpoint import build_network, export, load_state, save_state
-from .config import TrainConfig
-from .data import Batch, ClipDataset, collate, to_device
+from .config import RunConfig, TrainConfig
+from .data import ClipDataset, collate, to_device
 from .material import Material, open_folder
 from .noise_bank import load_bank, synthesise
 from .validation import Validation
@@ -60,26 +60,34 @@ class Run:
     Attributes:
         config: its settings.
         device: where it computes.
-        net: what is trained.
+        net: what is trained; all of its parameters are averaged.
         average: its averaged weights.
-        optimizer: of the network; the second parameter group is SPyNet.
+        optimizer: of the network; each parameter group has the rate it comes to and the steps before it learns.
         dataset: the clips.
         material: what they are drawn from.
         validation: what the averaged weights are looked at on.
+        export: writes ``weights`` from the run and its running means.
+        stack: samples to a batch, in the data processes.
+        move: a batch to a device.
+        file: name of ``weights``.
         extra: further things with a state to save (``state_dict``), by name; stage 2's discriminator.
         step: steps done.
         recent: running means of the losses, on the device.
         seconds: time spent by all the processes that worked at it.
     """
 
-    config: TrainConfig
+    config: Any
     device: torch.device
-    net: TextOVSR
-    average: TextOVSR
+    net: Any
+    average: Any
     optimizer: torch.optim.Adam
-    dataset: ClipDataset
+    dataset: Any
     material: Material
     validation: Validation
+    export: "Callable[[Run, Mapping[str, float]], None]" = export
+    stack: Callable[[Any], Any] = collate
+    move: Callable[[Any, torch.device], Any] = to_device
+    file: str = "weights.safetensors"
     extra: dict[str, Any] = field(default_factory=dict)
     step: int = 0
     recent: dict[str, Tensor] = field(default_factory=dict)
@@ -88,7 +96,7 @@ class Run:
     @property
     def weights(self) -> Path:
         """The file of the averaged weights."""
-        return self.config.output / "weights.safetensors"
+        return self.config.output / self.file
 
     def resume(self, extra: Mapping[str, Any] | None = None) -> None:
         """Go on where the last process left off, if there was one; ``extra`` as in the class."""
@@ -107,14 +115,14 @@ class Run:
         self.recent = {name: torch.tensor(v, device=self.device) for name, v in state.get("recent", {}).items()}
         self.validation.forget_after(self.step)
 
-    def steps(self, report: Report | None = None) -> Iterator[list[Batch]]:
+    def steps(self, report: Report | None = None) -> Iterator[list[Any]]:
         """The batches of one step after the other, on the device; what follows a step happens between them."""
         each, began, first = self.config.accumulate, time.monotonic(), self.step
         loader = iter(self._loader())
         before = self.seconds
         while self.step < self.config.steps:
             self._set_rates()
-            yield [to_device(batch, self.device) for batch in itertools.islice(loader, each)]
+            yield [self.move(batch, self.device) for batch in itertools.islice(loader, each)]
             self.step += 1
             decay = min(self.config.ema, self.step / (self.step + 10))
             _average(self.average, self.net, decay)
@@ -159,7 +167,7 @@ class Run:
         """
         self._checked_loss()
         recent = {name: float(value) for name, value in self.recent.items()}
-        export(self, recent)
+        self.export(self, recent)
         parts = {"net": self.net, "average": self.average, "optimizer": self.optimizer, **self.extra}
         state = {name: part.state_dict() for name, part in parts.items()}
         rest = {"rng": torch.get_rng_state(), "step": self.step, "seconds": self.seconds, "recent": recent}
@@ -195,15 +203,22 @@ class Run:
             config.batch,
             sampler=range(self.step * each, config.steps * each),
             num_workers=config.workers,
-            collate_fn=collate,
+            collate_fn=self.stack,
             pin_memory=self.device.type == "cuda",
             **workers,
         )
 
 
+SetUp = Callable[[Any, torch.device], Run]
+
+
 @contextlib.contextmanager
-def open_run(config: TrainConfig) -> Iterator[Run]:
+def open_run(config: RunConfig, set_up: SetUp | None = None) -> Iterator[Run]:
     """Set a run up, freshly: network, data, optimiser; ``Run.resume`` comes next.
+
+    Args:
+        config: the settings.
+        set_up: makes the run on a device; without one, a run of TextOVSR.
 
     Raises:
         SettingError: what the config names is not there or does not fit.
@@ -211,19 +226,23 @@ def open_run(config: TrainConfig) -> Iterator[Run]:
     device = pick_device(config.device)
     config.output.mkdir(parents=True, exist_ok=True)
     with _fast_math(device), _only_one(config.output):
-        yield _set_up(config, device)
+        yield (set_up or _set_up)(config, device)
+
+
+def find_material(config: RunConfig) -> tuple[Material, Material]:
+    """What a run trains on, and what it looks at."""
+    cache = config.output / "film"
+    material = open_folder(config.data, config.clips, config.material, cache)
+    if config.validation.data is not None:
+        return material, open_folder(config.validation.data, config.clips, config.material, cache)
+    return material.split(config.material.held_out if config.validation.every else 0.0)
 
 
 def _set_up(config: TrainConfig, device: torch.device) -> Run:
     torch.manual_seed(config.seed)
     net = build_network(config).to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
     average = copy.deepcopy(net).eval().requires_grad_(False)
-    cache = config.output / "film"
-    material = open_folder(config.data, config.clips, config.material, cache)
-    if config.validation.data is not None:
-        held = open_folder(config.validation.data, config.clips, config.material, cache)
-    else:
-        material, held = material.split(config.material.held_out if config.validation.every else 0.0)
+    material, held = find_material(config)
     bank: list[Tensor] = []
     if net.config.negative and config.losses.negative:
         bank = load_bank(config.noise_bank) if config.noise_bank else synthesise(seed=config.seed)
@@ -253,7 +272,7 @@ def _optimizer(net: TextOVSR, config: TrainConfig) -> torch.optim.Adam:
 
 
 @torch.no_grad()
-def _average(average: TextOVSR, net: TextOVSR, decay: float) -> None:
+def _average(average: torch.nn.Module, net: torch.nn.Module, decay: float) -> None:
     get_ema_multi_avg_fn(decay)(list(average.parameters()), list(net.parameters()), None)
 
 

@@ -9,6 +9,9 @@ from ..core.degrade.operation import Operation
 from ..core.degrade.operations import VideoCompression
 from ..core.errors import SettingError
 
+LEAST_RATE = 1000 / 25
+"""Bits a frame: x264 counts in kilobits a second, and is told that these are 25 frames."""
+
 
 @dataclass(frozen=True)
 class CompressionConfig:
@@ -59,6 +62,7 @@ def sample_compression(size: tuple[int, int], config: CompressionConfig, rng: np
     if kind < config.clean:
         return shrunk
     if rng.random() < config.by_rate:
-        rate = rng.uniform(config.rate_low, config.rate_high)
-        return [*shrunk, VideoCompression("libx264", bits_per_pixel=rate / config.pixel_rate)]
+        rate = rng.uniform(config.rate_low, config.rate_high) / config.pixel_rate
+        least = LEAST_RATE / ((size[0] // SCALE) * (size[1] // SCALE))
+        return [*shrunk, VideoCompression("libx264", bits_per_pixel=max(rate, 1.01 * least))]
     return [*shrunk, VideoCompression("libx264", crf=rng.uniform(config.crf_low, config.crf_high))]

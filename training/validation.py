@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from torch import Tensor
 
 from ..core.quality.fidelity import psnr_y, ssim_y
 from ..models.text_ovsr import TextOVSR
-from .config import TrainConfig
+from .config import RunConfig
 from .data import ClipDataset, Sample, collate, to_device
 from .forward import clean, embed, restore
 from .material import Material
@@ -39,7 +40,7 @@ class Validation:
         latest: the newest figures.
     """
 
-    config: TrainConfig
+    config: RunConfig
     material: Material
     device: torch.device
     latest: dict[str, float] = field(default_factory=dict)
@@ -56,7 +57,7 @@ class Validation:
         return bool(every and self.material) and (last or step % every == 0)
 
     @torch.no_grad()
-    def look(self, net: TextOVSR, step: int, losses: Mapping[str, float]) -> None:
+    def look(self, net: Any, step: int, losses: Mapping[str, float]) -> None:
         """Restore the clips, write figures and pictures.
 
         Args:
@@ -92,13 +93,15 @@ class Validation:
 
     @cached_property
     def _samples(self) -> list[Sample]:
-        clips = replace(self.config.clips, text=1.0)
-        dataset = ClipDataset(self.material, clips, SEED)
+        dataset = self._dataset()
         return [dataset[index] for index in range(self.config.validation.clips)]
 
     @property
     def _file(self) -> Path:
         return self.config.output / "validation.csv"
+
+    def _dataset(self) -> ClipDataset:
+        return ClipDataset(self.material, replace(self.config.clips, text=1.0), SEED)
 
     def _restore(self, net: TextOVSR, sample: Sample) -> Tensor:
         batch = to_device(collate([sample]), self.device)

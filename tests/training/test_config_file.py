@@ -21,7 +21,7 @@ def write(folder: Path, text: str, name: str = "a.toml") -> str:
 
 def test_what_is_not_said_keeps_its_default(tmp_path: Path) -> None:
     config = load_config(write(tmp_path, MINIMAL))
-    assert config == TrainConfig(Path("films"), Path("run"), LITE)
+    assert config == TrainConfig(Path("films"), Path("run"), network=LITE)
     assert type(config) is TrainConfig
 
 
