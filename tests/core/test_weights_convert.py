@@ -1,5 +1,6 @@
 """Pickled checkpoints to safetensors: every bit of every tensor, nothing of training, nothing half written."""
 
+import json
 import os
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,6 +21,13 @@ from textovsr.core.errors import (
     UnknownCheckpointError,
     WeightsNotFoundError,
 )
+from textovsr.core.weights import find_files, find_system
+from textovsr.models.published import STAR_COGVIDEOX
+from textovsr.models.registry import STAR, load_network, read_state_dict
+from textovsr.models.star.net import StarNet
+from textovsr.models.star_cog.checkpoint import transformer_keys
+from textovsr.tests.helpers.rule import GOLDEN
+from textovsr.tests.helpers.star import TINY, by_rule
 
 STATE = {
     "decoder.weight": torch.arange(24.0).reshape(2, 3, 4).transpose(0, 2),
@@ -75,6 +83,41 @@ def test_a_checkpoint_of_before_torch_1_6_and_a_plain_one(tmp_path: Path) -> Non
     for name, dropped in (("old.pt", {}), ("plain.pth", {})):
         done = convert_weights(tmp_path / name, tmp_path / f"{name}.safetensors")
         assert (done.tensors, done.dropped) == (len(STATE), dropped)
+
+
+def test_star_s_file_keeps_its_network(tmp_path: Path) -> None:
+    """Nested as the loader of the authors knows it; found and loaded again, under the name that says which it is."""
+    net = by_rule(StarNet(TINY))
+    torch.save({"state_dict": net.state_dict(), "step": 15000}, tmp_path / "light_deg.pt")
+    output = tmp_path / "converted" / "light_deg.safetensors"
+    done = convert_weights(tmp_path / "light_deg.pt", output)
+    assert (done.tensors, done.dropped) == (len(net.state_dict()), {"step": 1})
+    assert find_files(find_system("star", "light"), [output.parent])[0].path == output
+    found = load_network(read_state_dict(output), [STAR]).state_dict()
+    assert found.keys() == net.state_dict().keys()
+    assert all(same(found[key], value) for key, value in net.state_dict().items())
+    half = convert_weights(tmp_path / "light_deg.pt", tmp_path / "half" / "light_deg.safetensors", half=True)
+    assert half.size < 0.55 * done.size
+    assert load_network(read_state_dict(half.path), [STAR]).config == net.config
+
+
+def test_the_cogvideox_version_keeps_its_network(tmp_path: Path) -> None:
+    """Nested as DeepSpeed saves it, with what that puts beside it; low-rank updates stay apart, half precision half."""
+    shapes = json.loads((GOLDEN / "star_cog_small_sat_manifest.json").read_text("utf-8"))
+    updated = "transformer.layers.0.attention.dense"
+    width, inputs = shapes.pop(f"{updated}.weight")
+    shapes |= {f"{updated}.original.weight": [width, inputs], f"{updated}.matrix_A.0": [4, inputs]}
+    shapes[f"{updated}.matrix_B.0"] = [width, 4]
+    module = {f"model.diffusion_model.{key}": torch.randn(shape).bfloat16() for key, shape in shapes.items()}
+    beside = {"buffer_names": [], "param_shapes": [{"a": torch.Size([1])}], "sparse": set(), "optimizer": None}
+    torch.save({"module": module, "ds_version": "0.15", **beside}, tmp_path / "mp_rank_00_model_states.pt")
+    output = tmp_path / "converted" / "star.safetensors"
+    done = convert_weights(tmp_path / "mp_rank_00_model_states.pt", output, half=True)
+    assert set(done.dropped) == {"ds_version", *beside}
+    assert find_files(STAR_COGVIDEOX, [output.parent])[0].path == output
+    found, expected = transformer_keys(load_file(output)), transformer_keys(module)
+    assert found.keys() == expected.keys()
+    assert all(same(found[key], value) for key, value in expected.items())
 
 
 def test_what_cannot_be_converted_is_refused(checkpoint: Path, tmp_path: Path) -> None:
