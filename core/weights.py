@@ -1,41 +1,17 @@
 """What a diffusion system needs, and which of it is on this machine, under whatever name."""
 
-import json
 import os
-import struct
 from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
-from ..models.catalog import SUFFIXES
 from ..models.published import SYSTEMS, TEXT_REPOSITORIES, Needed, System, choices
 from .errors import DamagedWeightsError, SettingError, WeightsNotFoundError
 from .space import readable
-
-WEIGHTS_SUFFIXES = (*SUFFIXES, ".bin")
-
-TOKENIZER = "tokenizer.json"
-"""What the name of a tokenizer's file ends in."""
-
-Shapes = Mapping[str, tuple[int, ...]]
-"""The keys of a file, or those that tell networks apart, and the sizes of its tensors."""
-
-_TELLING = tuple(
-    {
-        key
-        for system in SYSTEMS
-        for needed in system.needs
-        for keys in (needed.keys, *needed.layouts, needed.without)
-        for key in keys
-    }
-)
+from .weights_shapes import TOKENIZERS, WEIGHTS_SUFFIXES, Shapes, read_shapes
 
 _SNAPSHOTS = "snapshots"  # Hugging Face's name of the folder that files of a repository lie in
-
-_LONGEST_HEADER = 100_000_000  # of a safetensors file, in bytes
-_UNMAPPED = 100_000_000  # bytes of a file of before torch 1.6, which has to be read whole to be looked into
 
 
 @dataclass(frozen=True)
@@ -138,18 +114,6 @@ def hub_folders(system: System) -> list[Path]:
     return [hub / f"models--{name.replace('/', '--')}" / _SNAPSHOTS for name in names]
 
 
-def read_shapes(path: Path) -> Shapes:
-    """The keys of a file that tell networks apart, and the sizes of their tensors, which are not read.
-
-    Memory: the answers for the files that were looked into last are kept.
-
-    Raises:
-        DamagedWeightsError: the file is cut short or holds code.
-    """
-    stat = path.stat()
-    return _read_shapes(path, stat.st_size, stat.st_mtime_ns)
-
-
 def holds(needed: Needed, shapes: Shapes, named: bool = False) -> bool:
     """Whether a file with these keys holds a network; one with the published name may be of another size."""
     if any(key.endswith(needed.without) for key in shapes):
@@ -197,7 +161,7 @@ def _files(folders: Sequence[Path]) -> Iterator[tuple[Path, str]]:
     for folder in folders:
         top = folder.parent.name if folder.name == _SNAPSHOTS else folder.name
         for path in sorted(folder.rglob("*")):
-            fits = path.suffix in WEIGHTS_SUFFIXES or path.name.endswith(TOKENIZER)
+            fits = path.suffix in WEIGHTS_SUFFIXES or path.name.endswith(TOKENIZERS)
             if fits and path not in seen and path.is_file():
                 seen.add(path)
                 yield path, "/".join((top, *path.relative_to(folder).parts)).lower()
@@ -227,54 +191,3 @@ def _ways(system: System, missing: Sequence[Found]) -> str:
         f"{ways}run `textovsr weights get {system.name}{variant}` or the node Diffusion Weights, which say what it is, "
         "how large and under what licence before anything is downloaded; "
     )
-
-
-@lru_cache(maxsize=4096)
-def _read_shapes(path: Path, size: int, changed: int) -> Shapes:
-    return {key: shape for key, shape in _all_shapes(path, size).items() if key.endswith(_TELLING)}
-
-
-def _all_shapes(path: Path, size: int) -> Shapes:
-    if path.name.endswith(TOKENIZER):
-        return _vocabulary(path, size)
-    if path.suffix != ".safetensors":
-        from ..models.pickled import open_pickled, tensors_of  # loads torch, which a listing can do without
-
-        with path.open("rb") as file:
-            if file.read(2) != b"PK" and size > _UNMAPPED:
-                return {}
-        return {key: tuple(value.shape) for key, value in tensors_of(open_pickled(path, mapped=True)).items()}
-    return _header_shapes(path, size)
-
-
-def _vocabulary(path: Path, size: int) -> Shapes:
-    """Of a tokenizer: its kind, and how many pieces it knows."""
-    try:
-        model = json.loads(path.read_bytes())["model"]
-        return {f"tokenizer.{model['type']}": (len(model["vocab"]),)}
-    except (ValueError, LookupError, TypeError) as error:
-        raise DamagedWeightsError(
-            f"Expected a tokenizer in {path} ({size} bytes), got something else; download or copy it again."
-        ) from error
-
-
-def _header_shapes(path: Path, size: int) -> Shapes:
-    """From the header of a safetensors file, which says where its data end."""
-    with path.open("rb") as file:
-        start = file.read(8)
-        length = struct.unpack("<Q", start)[0] if len(start) == 8 else size
-        header = file.read(length) if length + 8 <= size and length <= _LONGEST_HEADER else b""
-    try:
-        entries = {key: value for key, value in json.loads(header).items() if key != "__metadata__"}
-        end = 8 + length + max((value["data_offsets"][1] for value in entries.values()), default=0)
-        shapes = {key: tuple(value["shape"]) for key, value in entries.items()}
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
-        raise DamagedWeightsError(
-            f"Expected a whole safetensors file, got {path} ({size} bytes), whose header is damaged; download or copy "
-            "it again."
-        ) from error
-    if end > size:
-        raise DamagedWeightsError(
-            f"Expected {end} bytes in {path}, got {size}: it is cut short; download or copy it again."
-        )
-    return shapes

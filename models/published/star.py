@@ -125,7 +125,8 @@ STAR_COGVIDEOX = System(
             file="t5xxl_fp16.safetensors",
             keys=("shared.weight", "encoder.block.0.layer.1.DenseReluDense.wi_1.weight"),
             shape=(32128, 4096),
-            without=("scaled_fp8", "scale_weight"),
+            layouts=(("encoder.embed_tokens.weight", "encoder.block.0.layer.1.DenseReluDense.wi_1.weight"),),
+            without=("scaled_fp8", ".scale_weight", ".weight_scale", ".comfy_quant"),
             but=("-of-0",),
             licence=T5_TERMS,
             likely=("t5xxl", "t5-v1_1-xxl"),
@@ -141,12 +142,12 @@ STAR_COGVIDEOX = System(
         ),
         Needed(
             name="tokenizer",
-            what="takes captions to pieces: T5's tokenizer.json",
+            what="takes captions to pieces: T5's tokenizer",
             file="t5_tokenizer.json",
             keys=("tokenizer.Unigram",),
             shape=(32100,),
             licence=T5_TERMS,
-            likely=("tokenizer.json",),
+            likely=("tokenizer.json", "spiece.model"),
             places=(
                 Place(
                     f"{_TOKENS}/tree/main",
@@ -155,7 +156,8 @@ STAR_COGVIDEOX = System(
                     who="T5's authors",
                 ),
             ),
-            other="ComfyUI's own, comfy/text_encoders/t5_tokenizer/tokenizer.json, or that of any T5",
+            other="ComfyUI's own, comfy/text_encoders/t5_tokenizer/tokenizer.json, or a tokenizer.json or spiece.model "
+            "of any T5 or of CogVideoX",
         ),
     ),
     repositories=(

@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from textovsr.core.errors import DamagedWeightsError, SettingError, WeightsNotFoundError
-from textovsr.core.weights import find_files, find_system, holds, read_shapes, require_files, to_download
+from textovsr.core.weights import find_files, find_system, holds, require_files, to_download
 from textovsr.core.weights_report import as_values, before_download, in_words, is_complete
+from textovsr.core.weights_shapes import read_shapes
 from textovsr.models.published import DIFFVSR, FLOW, MGLD, SYSTEMS, TEXT_ENCODER
 from textovsr.tests.helpers.published import TEXT, network, write_header, write_needed
 from textovsr.tests.helpers.rule import GOLDEN

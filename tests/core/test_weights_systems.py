@@ -1,6 +1,7 @@
 """STAR's and SDATC's files: told from all others, light from heavy; a tokenizer; networks that nobody publishes."""
 
 import json
+import struct
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from textovsr.core.errors import SettingError, WeightsNotFoundError
 from textovsr.core.weights import find_files, find_system, holds, require_files, to_download
 from textovsr.core.weights_report import as_values, before_download, in_a_line, in_words, terms
 from textovsr.models.published import SDATC, STAR, STAR_COGVIDEOX, SYSTEMS, System, choices
+from textovsr.models.sdatc.checkpoint import STAGE_FILES, STAGE_KEYS
 from textovsr.tests.helpers.published import TEXT, network, write_header, write_needed
 from textovsr.tests.helpers.rule import GOLDEN
 
@@ -186,6 +188,25 @@ def test_a_tokenizer_counts_by_what_it_knows(tmp_path: Path) -> None:
     assert paths(STAR_COGVIDEOX, tmp_path)["tokenizer"] == tiny
 
 
+def sentencepiece(path: Path, pieces: int) -> Path:
+    """A vocabulary as SentencePiece writes it: field 1 for each piece, in it its text and its score."""
+    texts = ["<pad>", "</s>", "<unk>", *(f"{i}" for i in range(pieces - 3))]
+    inner = [b"\n" + bytes([len(text)]) + text.encode() + b"\x15" + struct.pack("<f", -1) for text in texts]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"".join(b"\n" + bytes([len(piece)]) + piece for piece in inner))
+    return path
+
+
+def test_a_sentencepiece_file_is_a_tokenizer_too(tmp_path: Path, hub: Path) -> None:
+    sentencepiece(tmp_path / "mt5" / "spiece.model", 40000)
+    (tmp_path / "xlnet").mkdir()
+    (tmp_path / "xlnet" / "spiece.model").write_bytes(b"no such file")
+    assert paths(STAR_COGVIDEOX, tmp_path)["tokenizer"] is None
+    snapshot = hub / "models--THUDM--CogVideoX-5b" / "snapshots" / "8fc5b28"
+    right = sentencepiece(snapshot / "tokenizer" / "spiece.model", 32000)
+    assert paths(STAR_COGVIDEOX, tmp_path)["tokenizer"] == right
+
+
 def test_half_a_text_encoder_or_a_scaled_one_is_none(tmp_path: Path) -> None:
     keys = dict.fromkeys(network("star-cogvideox", "text_encoder").keys, (32128, 4096))
     write_header(tmp_path / "model-00001-of-00002.safetensors", keys)
@@ -248,6 +269,17 @@ def test_the_folders_of_stable_diffusion_count_by_their_names(hub: Path, tmp_pat
     assert paths(SDATC)["vae"] in {last[1], *hub.rglob("vae/*")}
     write_header(tmp_path / "vae" / "some.safetensors", dict.fromkeys(vae.layouts[0], (1,)))
     assert paths(SDATC, tmp_path)["vae"] in set(hub.rglob("vae/*"))
+
+
+def test_a_stage_counts_by_its_keys(tmp_path: Path) -> None:
+    """Those that training writes, and the network that ships alone is none."""
+    for stage, telling in enumerate(STAGE_KEYS, 1):
+        file = write_header(tmp_path / f"{stage}.safetensors", dict.fromkeys(telling, (1,)))
+        assert paths(SDATC, tmp_path)[f"stage{stage}"] == file
+        assert network("sdatc", f"stage{stage}").file == STAGE_FILES[stage - 1]
+        file.unlink()
+    write_header(tmp_path / "dcm.safetensors", {"conv_first.weight": (1,)})
+    assert paths(SDATC, tmp_path)["stage1"] is None
 
 
 def test_what_nobody_publishes_is_to_be_trained(tmp_path: Path) -> None:

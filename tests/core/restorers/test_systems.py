@@ -53,8 +53,8 @@ def test_settings_go_where_they_apply() -> None:
 
 
 def test_what_cannot_be_is_named() -> None:
-    with pytest.raises(SettingError, match="Expected mgld or diffvsr, got 'star'"):
-        make_diffusion_restorer("star", NOTHING, DiffusionSettings(), 1)
+    with pytest.raises(SettingError, match="Expected mgld, diffvsr, star, star-cogvideox or sdatc, got 'none'"):
+        make_diffusion_restorer("none", NOTHING, DiffusionSettings(), 1)
     with pytest.raises(SettingError, match="multiple of 64 pixels"):
         make_diffusion_restorer("diffvsr", NOTHING, DiffusionSettings(tile=30), 1)
 
