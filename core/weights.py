@@ -156,15 +156,19 @@ def _may_be(needed: Needed, name: str) -> bool:
 
 
 def _files(folders: Sequence[Path]) -> Iterator[tuple[Path, str]]:
-    """Every file once, with what names it: its folder that is looked into, the ones below, itself; small letters."""
+    """Every file once, with what names it: its folder that is looked into, the ones below, itself; small letters.
+
+    Of the cache it is the repository and what lies in it: the revision between them is a hash, which names nothing.
+    """
     seen = set()
     for folder in folders:
-        top = folder.parent.name if folder.name == _SNAPSHOTS else folder.name
+        cached = folder.name == _SNAPSHOTS
+        top = folder.parent.name if cached else folder.name
         for path in sorted(folder.rglob("*")):
             fits = path.suffix in WEIGHTS_SUFFIXES or path.name.endswith(TOKENIZERS)
             if fits and path not in seen and path.is_file():
                 seen.add(path)
-                yield path, "/".join((top, *path.relative_to(folder).parts)).lower()
+                yield path, "/".join((top, *path.relative_to(folder).parts[cached:])).lower()
 
 
 def _half(needed: Needed, folders: Sequence[Path]) -> str:

@@ -258,7 +258,7 @@ def test_one_file_of_stable_diffusion_holds_three_networks(tmp_path: Path) -> No
 def test_the_folders_of_stable_diffusion_count_by_their_names(hub: Path, tmp_path: Path) -> None:
     unet, vae = network("sdatc", "unet"), network("sdatc", "vae")
     for repository in ("stabilityai--stable-diffusion-2-1", "sd2-community--stable-diffusion-2-1-base"):
-        top = hub / f"models--{repository}" / "snapshots" / "4e63672"
+        top = hub / f"models--{repository}" / "snapshots" / "4e768672"
         name = "diffusion_pytorch_model.safetensors"
         last = [
             write_header(top / "unet" / name, dict.fromkeys(unet.layouts[0], (320, 1024))),
