@@ -33,7 +33,7 @@ _UNET = Needed(
     ),
     but=_VERSIONS,
     licence=RAIL,
-    likely=("v2-1_512", "v2_1_512"),
+    likely=("v2-1_512", "v2_1_512", "stable-diffusion-2-1-base"),
     places=(
         Place(
             f"{_SD21}/tree/main",
@@ -78,7 +78,7 @@ SDATC = System(
             without=("spade.mlp_gamma.weight", "decoder.temporal_mixing.temporal_alpha"),
             only=("sd2", "sd-2", "v2-1", "v2_1", "stable-diffusion-2", "stable_diffusion_2", "512-base"),
             licence=RAIL,
-            likely=("v2-1_512", "v2_1_512"),
+            likely=("v2-1_512", "v2_1_512", "stable-diffusion-2-1-base"),
             places=(
                 Place(
                     f"{_SD21}/tree/main/vae",
