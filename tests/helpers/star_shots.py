@@ -1,7 +1,8 @@
-"""STAR's restorer with networks as small as can be, and clips for it."""
+"""STAR's restorer with networks as small as can be or with toys, and clips for it."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -35,11 +36,70 @@ def tiny_networks() -> dict[str, nn.Module]:
     return {"text": by_rule(OpenClipText(TINY_TEXT)), "vae": make_vae(), "denoiser": tiny_star()}
 
 
+class ToyDenoiser(nn.Module):
+    """The velocity of the golden runs, which each place takes a little of from those around it, and before and after.
+
+    Args:
+        mixing: how much; the golden runs take nothing.
+    """
+
+    def __init__(self, mixing: float = 0.2) -> None:
+        super().__init__()
+        self.mixing = nn.Parameter(torch.tensor(mixing), requires_grad=False)
+
+    def forward(self, x: Tensor, timestep: int, text: Tensor, hint: Tensor) -> Tensor:
+        """(1,4,F,h,w), t, (1,K,D), (1,4,F,h,w) -> (1,4,F,h,w)."""
+        velocity = 0.6 * x - 0.3 * hint + text.mean() * torch.tanh(x + hint)
+        rim = F.pad(_along_time(velocity, 2).float(), (1, 1, 1, 1, 0, 0), mode="replicate")
+        return torch.lerp(velocity, F.avg_pool3d(rim, (1, 3, 3), stride=1).to(x), float(self.mixing))
+
+
+class ToyVae(nn.Module):
+    """Means of 8x8 pixels, and back, each frame a little like its neighbours."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.deviation = nn.Parameter(torch.tensor(-3.0), requires_grad=False)
+
+    def encode(self, frames: Tensor) -> Tensor:
+        """(N,3,8h,8w) -> (N,8,h,w)."""
+        mean = F.avg_pool2d(frames, 8)
+        mean = torch.cat([mean, mean.mean(dim=1, keepdim=True)], dim=1)
+        return torch.cat([mean, self.deviation.expand_as(mean)], dim=1)
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """(T,4,h,w) -> (T,3,8h,8w)."""
+        return F.interpolate(_along_time(latents, 0)[:, :3], scale_factor=8.0, mode="bilinear")
+
+
+class ToyText(nn.Module):
+    """Words of one number that follows their length."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gain = nn.Parameter(torch.tensor(0.7), requires_grad=False)
+        self.asked: list[str] = []
+
+
+def toy_embed(network: Any, prompts: Sequence[str]) -> Tensor:
+    """(B,1,1)."""
+    network.asked += prompts
+    return torch.tensor([[[float(network.gain) * (0.3 + len(prompt) % 100 / 100)]] for prompt in prompts])
+
+
+@lru_cache(maxsize=1)
+def toy_networks() -> dict[str, nn.Module]:
+    """What behaves like the networks of the system, and takes no time."""
+    return {"text": ToyText(), "vae": ToyVae(), "denoiser": ToyDenoiser()}
+
+
 class WatchedParts(HeldParts):
     """Parts that are asked, by name and how often so far, whether they may be used."""
 
-    def __init__(self, allow: Callable[[str, int], None] = lambda name, count: None) -> None:
-        super().__init__(tiny_networks(), torch.device("cpu"), torch.float32)
+    def __init__(
+        self, networks: Mapping[str, nn.Module], allow: Callable[[str, int], None] = lambda name, count: None
+    ) -> None:
+        super().__init__(networks, torch.device("cpu"), torch.float32)
         self.used: list[str] = []
         self._allow = allow
 
@@ -50,8 +110,14 @@ class WatchedParts(HeldParts):
         return super().use(*names)
 
 
-def make(config: StarConfig = QUICK, memory: int = ENOUGH, parts: HeldParts | None = None) -> StarRestorer:
-    return StarRestorer(parts or WatchedParts(), config, memory)
+def make_toy(config: StarConfig = QUICK, parts: HeldParts | None = None, memory: int = ENOUGH) -> StarRestorer:
+    """A restorer of toys."""
+    return StarRestorer(parts or WatchedParts(toy_networks()), config, memory, toy_embed)
+
+
+def make(config: StarConfig = QUICK) -> StarRestorer:
+    """A restorer of networks as they are, at a small size."""
+    return StarRestorer(WatchedParts(tiny_networks()), config, ENOUGH)
 
 
 def clip(count: int, height: int = 16, width: int = 16, prompt: str = "") -> list[ShotFrame]:
@@ -82,5 +148,11 @@ def images(items: Sequence[Result | Pause], first: int = 0) -> Tensor:
 
 
 def run(frames: Sequence[ShotFrame], config: StarConfig = QUICK) -> Tensor:
-    """All frames in one go."""
-    return images(list(start(frames, make(config))))
+    """All frames in one go, by toys."""
+    return images(list(start(frames, make_toy(config))))
+
+
+def _along_time(x: Tensor, dim: int) -> Tensor:
+    """Means of a frame and those beside it; the first and the last are beside themselves."""
+    padded = torch.cat([x.narrow(dim, 0, 1), x, x.narrow(dim, -1, 1)], dim=dim)
+    return padded.unfold(dim, 3, 1).mean(dim=-1)

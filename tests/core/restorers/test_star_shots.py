@@ -1,0 +1,130 @@
+"""STAR's restorer over any shot: windows, memory, cancelling; with toys for networks."""
+
+import itertools
+from dataclasses import replace
+
+import pytest
+import torch
+
+from textovsr.core.errors import CancelledError, OutOfMemoryError
+from textovsr.core.journal import Pause
+from textovsr.core.restoration import Result
+from textovsr.core.restorers.star.config import StarConfig
+from textovsr.tests.helpers.star_shots import (
+    QUICK,
+    WatchedParts,
+    clip,
+    images,
+    make_toy,
+    run,
+    start,
+    toy_networks,
+)
+from textovsr.tests.helpers.threads import one_thread  # noqa: F401 - a fixture
+
+PUBLISHED = StarConfig.published()
+
+
+@pytest.mark.parametrize("config", [QUICK, replace(QUICK, context=0, curve="cut")], ids=["ours", "cut"])
+def test_work_goes_on_after_any_window_as_if_it_had_never_stopped(config: StarConfig) -> None:
+    """It stops after every one, and a new restorer goes on with what was kept."""
+    frames, found = clip(17, 24, 40), []
+    pause: Pause | None = None
+    while sum(isinstance(item, Result) for item in found) < 17:
+        for item in start(frames, make_toy(config), pause):
+            found.append(item)
+            if isinstance(item, Pause):
+                pause = item
+                break
+    assert sum(isinstance(item, Pause) for item in found) == 5
+    torch.testing.assert_close(images(found), run(frames, config), rtol=0, atol=0)
+
+
+def test_what_is_carried_is_small() -> None:
+    """Latents of two frames ahead and of one before; after the last window nothing."""
+    pauses = [item for item in start(clip(9), make_toy()) if isinstance(item, Pause)]
+    shapes = {key: tuple(value.shape) for key, value in pauses[0].state.items()}
+    assert shapes == {"ahead": (2, 4, 10, 8), "before": (1, 4, 10, 8)}
+    assert pauses[-1].state == {}
+
+
+@pytest.mark.parametrize("config", [StarConfig(steps=2), replace(PUBLISHED, steps=2)], ids=["ours", "published"])
+@pytest.mark.parametrize("count", [*range(1, 10), *range(31, 42)])
+def test_any_number_of_frames(count: int, config: StarConfig) -> None:
+    """The published code fails with 33 to 40."""
+    found = run(clip(count), replace(config, padding="needed"))
+    assert found.shape == (count, 3, 64, 64)
+    assert found.isfinite().all()
+
+
+def test_frames_that_a_window_before_has_made_are_not_made_again() -> None:
+    """10 frames are spans of 6 at 0 and 4: that at 8 holds only the overlap."""
+    parts = WatchedParts(toy_networks())
+    assert len(images(list(start(clip(10), make_toy(parts=parts))))) == 10
+    assert parts.used.count("denoiser") == 2
+    assert parts.used.count("text") == 1
+
+
+def test_networks_take_turns() -> None:
+    """What is not at work may leave the device."""
+    parts = WatchedParts(toy_networks())
+    list(start(clip(3), make_toy(parts=parts)))
+    assert parts.used == ["text", "vae", "denoiser", "vae"]
+
+
+def test_cancelling_is_heard_inside_a_step() -> None:
+    """By the second tile of the first step, when nothing of the step is done."""
+    parts, calls = WatchedParts(toy_networks()), []
+
+    def check() -> None:
+        calls.append(parts.used[-1] if parts.used else "")
+        if calls.count("denoiser") == 3:
+            raise CancelledError("stopped")
+
+    steps: list[int] = []
+    restorer = make_toy(replace(QUICK, tile=64), parts)
+    restorer.tell_step = lambda done, total: steps.append(done)
+    with pytest.raises(CancelledError):
+        list(start(clip(3, 24, 40), restorer, check=check))
+    assert calls.count("vae") >= 3, "a frame at a time"
+    assert not steps
+
+
+@pytest.mark.parametrize("name", ["denoiser", "vae"])
+def test_less_memory_means_smaller_tiles_not_the_end(name: str) -> None:
+    """Memory runs out in the second span: what came before stays, the rest is made with less at a time."""
+    last = {"denoiser": 2, "vae": 4}[name]
+
+    def allow(asked: str, count: int) -> None:
+        if asked == name and count == last:
+            raise RuntimeError("CUDA out of memory")
+
+    told: list[str] = []
+    found = images(list(start(clip(9, 24, 40), make_toy(parts=WatchedParts(toy_networks(), allow)), tell=told.append)))
+    whole = run(clip(9, 24, 40))
+    assert len(told) == 1
+    assert "tiles of 20 pixels" in told[0]
+    torch.testing.assert_close(found[:4], whole[:4], rtol=0, atol=0)
+    assert float((found - whole).abs().mean()) < 0.2 * float(whole.std())
+
+
+def test_no_memory_at_all_is_said() -> None:
+    def allow(name: str, count: int) -> None:
+        if name == "denoiser":
+            raise RuntimeError("CUDA out of memory")
+
+    with pytest.raises(OutOfMemoryError, match="windows of 1 frame"):
+        list(start(clip(3), make_toy(parts=WatchedParts(toy_networks(), allow))))
+
+
+def test_memory_and_size_set_the_tiles() -> None:
+    def tiles(config: StarConfig, memory: int, size: tuple[int, int] = (240, 426)) -> tuple[int, ...]:
+        return make_toy(config, memory=memory).plan(*size).tiles
+
+    assert tiles(StarConfig(), 1 << 40) == (0, 0)
+    assert tiles(StarConfig(), 1) == (64, 32), "the least sides"
+    sides = [tiles(StarConfig(), 1 << power) for power in range(30, 41)]
+    assert all(a <= b or not b for pair in itertools.pairwise(sides) for a, b in zip(*pair, strict=True))
+    assert tiles(StarConfig(tile=512, vae_tile=256), 1) == (128, 64)
+    plan = make_toy(StarConfig()).plan(240, 426)
+    assert (plan.length, plan.look_ahead) == (24, 8)
