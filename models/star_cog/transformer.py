@@ -112,6 +112,10 @@ class StarCogTransformer(CogVideoXTransformer3DModel):
             for _ in range(sizes.layers)
         )
 
+    def to(self, *given: Any, **named: Any) -> Any:  # type: ignore[override]
+        """``torch.nn.Module.to``: diffusers' own warns at every change of the dtype."""
+        return nn.Module.to(self, *given, **named)
+
     def forward(self, x: Tensor, timestep: Tensor, text: Tensor) -> Tensor:
         """Predict the velocity.
 
