@@ -114,7 +114,7 @@ class TemporalTransformer(nn.Module):
 
     def forward(self, x: Tensor, run: Run) -> Tensor:
         """(F,C,h,w) -> (F,C,h,w), over ``x``."""
-        scale, shift = (value[..., 0] for value in clip_scaling(self.norm, x))
+        scale, shift = (value[..., 0] for value in clip_scaling(self.norm, x, run.chunks))
         places = x.view(*x.shape[:2], -1)
         for part in run.chunks.places(x):
             normalised = (places[..., part] * scale).add_(shift).to(x.dtype)

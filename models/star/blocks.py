@@ -46,10 +46,11 @@ def each_frame(layer: Callable[[Tensor], Tensor], x: Tensor, chunks: Chunks) -> 
     return out
 
 
-def clip_scaling(norm: nn.GroupNorm, x: Tensor) -> tuple[Tensor, Tensor]:
+def clip_scaling(norm: nn.GroupNorm, x: Tensor, chunks: Chunks) -> tuple[Tensor, Tensor]:
     """What a clip (F,C,h,w) is multiplied by, and what is added, to normalise it as a whole: (C,1,1), float32."""
-    found = [torch.var_mean(frame.float().reshape(norm.num_groups, -1), dim=1, correction=0) for frame in x]
-    variances, means = (torch.stack(values) for values in zip(*found, strict=True))
+    parts = (x[part].float().reshape(-1, norm.num_groups, x[0].numel() // norm.num_groups) for part in chunks.frames(x))
+    found = [torch.var_mean(part, dim=2, correction=0) for part in parts]
+    variances, means = (torch.cat(values) for values in zip(*found, strict=True))
     mean = means.mean(0)
     # Frames are of one size: the whole's variance is the mean of theirs and the variance of their means.
     variance = variances.mean(0) + (means - mean).square().mean(0)
@@ -71,15 +72,16 @@ class TimeConv(nn.Sequential):
     def write(self, x: Tensor, out: Tensor, chunks: Chunks) -> None:
         """Of ``x`` (F,C,h,w) into ``out``, which may be ``x`` itself."""
         norm, conv = cast("nn.GroupNorm", self[0]), cast("nn.Conv3d", self[-1])
-        scale, shift = clip_scaling(norm, x)
+        scale, shift = clip_scaling(norm, x, chunks)
         frames, before = len(x), None
         for part in chunks.frames(x):
             count = part.stop - part.start
             clip = x.new_zeros(x.shape[1], count + 2, *x.shape[2:])
             if before is not None:
                 clip[:, 0] = before
-            for i, frame in enumerate(x[part.start : part.stop + 1], 1):
-                clip[:, i] = F.silu((frame * scale).add_(shift), inplace=True)
+            seen = (x[part.start : part.stop + 1] * scale).add_(shift)
+            clip[:, 1 : len(seen) + 1] = F.silu(seen, inplace=True).transpose(0, 1)
+            del seen
             before = clip[:, count].clone() if part.stop < frames else None
             out[part] = F.conv3d(clip[None], conv.weight, conv.bias)[0].transpose(0, 1)
 

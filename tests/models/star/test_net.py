@@ -113,9 +113,10 @@ def test_a_clip_is_normalised_as_a_whole() -> None:
     for value in norm.parameters():
         value.normal_(generator=generator)
     x = torch.randn(5, 64, 3, 4, generator=generator) + 100 * torch.randn(5, 1, 1, 1, generator=generator) + 300
-    scale, shift = clip_scaling(norm, x)
-    expected = norm(x.double().float().transpose(0, 1)[None])[0].transpose(0, 1)
-    torch.testing.assert_close(x * scale + shift, expected, rtol=0, atol=2e-5)
+    expected = norm.double()(x.double().transpose(0, 1)[None])[0].transpose(0, 1).float()
+    for spatial in (1, 2 * 64 * 12, 0):
+        scale, shift = clip_scaling(norm, x, Chunks(spatial))
+        torch.testing.assert_close(x * scale + shift, expected, rtol=0, atol=1e-4)
 
 
 @torch.inference_mode()
