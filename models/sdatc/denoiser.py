@@ -60,6 +60,7 @@ class SdatcDenoiser(nn.Module):
         middle, skips = down(unet, z, time, text, run)
         x = middle + to_middle
         skips = [skip + more for skip, more in zip(skips, to_skips, strict=True)]
+        del to_skips  # as large as the skips
         for block, capm in zip(unet.up_blocks, self.capm, strict=True):
             count = len(block.resnets)
             x = run(up, block, x, skips[-count:], time, text)

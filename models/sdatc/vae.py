@@ -6,6 +6,7 @@ Of each level of the decoder, first the residual blocks as they are, then STAM, 
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from ...core.errors import ShapeError
@@ -13,7 +14,7 @@ from ..mgld.vae_blocks import Fusion
 from .capm import Capm
 from .config import CfwConfig, SdatcNetConfig
 from .stam import Stam
-from .walk import enlarge, frugally, plainly
+from .walk import Run, enlarge, frugally, plainly
 
 Autoencoder = Any
 """diffusers' ``AutoencoderKL``, whose parts mypy cannot see."""
@@ -107,7 +108,7 @@ class SdatcVae(nn.Module):
         x = run(decoder.mid_block, decoder.conv_in(self._optional("post_quant_conv", z)))
         for level, block in zip(reversed(range(len(self.stam))), decoder.up_blocks, strict=True):
             x = run(_through, block.resnets, x)
-            x = run(self.capm[level], run(self.stam[level], x, frames))
+            x = _each(run, self.capm[level], run(self.stam[level], x, frames))
             if (name := str(level)) in encoded and weight:
                 x = run(self.cfw[name], x, encoded[name], weight)
             x = enlarge(block, x)
@@ -134,6 +135,11 @@ class _Cfw(nn.Module):
         if not hasattr(self, "out"):
             return self.fusion(decoded, encoded, weight)
         return decoded + weight * self.out(self.fusion(decoded, encoded, 1.0) - decoded)
+
+
+def _each(run: Run, capm: nn.Module, x: Tensor) -> Tensor:
+    """Frame by frame where no gradient is needed: a CAPM takes more memory than all the rest."""
+    return run(capm, x) if torch.is_grad_enabled() else torch.cat([capm(frame) for frame in x.split(1)])
 
 
 def _through(resnets: nn.ModuleList, x: Tensor) -> Tensor:

@@ -8,6 +8,9 @@ import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import Tensor, nn
 
+from textovsr.core.motion.networks import load_spynet
+from textovsr.core.restorers.parts import HeldParts
+from textovsr.models.open_clip_text import OpenClipConfig, OpenClipText
 from textovsr.models.sdatc.config import (
     CapmConfig,
     CfwConfig,
@@ -28,7 +31,7 @@ TINY = SdatcNetConfig(
     unet_capm=TINY_CAPM,
     vae_capm=CapmConfig(prompts=2, channels=4, side=4, hidden=8, width=0),
     stam=StamConfig(heads=2),
-    cfw=CfwConfig(),
+    cfw=CfwConfig(levels=(2,)),
 )
 TINY_DCM = DcmConfig(channels=12, groups=1, depth=2, heads=2, upsampler="direct", skip="bicubic")
 
@@ -50,7 +53,8 @@ def tiny_unet() -> Any:
 def tiny_vae() -> Any:
     """An autoencoder with as many levels as Stable Diffusion's."""
     network = AutoencoderKL(
-        block_out_channels=(32, 32, 64, 64),
+        block_out_channels=(8, 32, 32, 32),
+        norm_num_groups=8,
         layers_per_block=1,
         down_block_types=("DownEncoderBlock2D",) * 4,
         up_block_types=("UpDecoderBlock2D",) * 4,
@@ -79,15 +83,25 @@ def noise(seed: int, *shape: int) -> Tensor:
 
 
 @lru_cache(maxsize=1)
-def fresh_networks() -> dict[str, nn.Module]:
-    """The denoiser and the autoencoder before any training, and a DCM."""
+def tiny_networks() -> dict[str, nn.Module]:
+    """All networks of the system, as if they were trained; the shipped one for the flow."""
     torch.manual_seed(0)
+    denoiser, vae = SdatcDenoiser(tiny_unet(), TINY), SdatcVae(tiny_vae(), TINY)
+    for part in (denoiser.control, denoiser.capm, vae.stam, vae.capm, vae.cfw):
+        stirred(part)
     networks = {
-        "denoiser": SdatcDenoiser(tiny_unet(), TINY),
-        "vae": SdatcVae(tiny_vae(), TINY),
-        "dcm": Dcm(TINY_DCM),
+        "dcm": stirred(Dcm(TINY_DCM), 0.02),
+        "denoiser": denoiser,
+        "vae": vae,
+        "text": by_rule(OpenClipText(OpenClipConfig(width=TEXT, layers=1, heads=3, hidden=96))),
+        "flow": load_spynet(),
     }
     return {name: network.eval().requires_grad_(False) for name, network in networks.items()}
+
+
+def tiny_parts() -> HeldParts:
+    """``tiny_networks`` to restore with on a CPU."""
+    return HeldParts(tiny_networks(), torch.device("cpu"), torch.float32)
 
 
 def _weight(key: str, like: Tensor) -> Tensor:

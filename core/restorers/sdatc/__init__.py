@@ -1,0 +1,1 @@
+"""SDATC as a restorer."""
