@@ -10,17 +10,28 @@ from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from ..core.errors import MissingDependencyError, SettingError
+from ..models.sdatc.config import SdatcNetConfig
+from ..models.sdatc.dcm import DcmConfig
 from ..models.text_ovsr_config import TextOVSRConfig
-from .config import NETWORKS, Stage2Config, TrainConfig
+from .config import NETWORKS, RunConfig, Stage2Config, TrainConfig
+from .sdatc_config import DCMS, SdatcDcmConfig, SdatcStage1Config, SdatcStage2Config
 
 EXAMPLES = Path(__file__).parent / "configs"
 """Configs that come with the pack and can be named without their folder."""
 
-_STAGES = {1: TrainConfig, 2: Stage2Config}
+_STAGES: dict[int | str, type[RunConfig]] = {
+    1: TrainConfig,
+    2: Stage2Config,
+    "sdatc-dcm": SdatcDcmConfig,
+    "sdatc-stage1": SdatcStage1Config,
+    "sdatc-stage2": SdatcStage2Config,
+}
+_PRESETS: dict[Any, Mapping[str, Any]] = {TextOVSRConfig: NETWORKS, DcmConfig: DCMS}
+_NAMES = ("start", "text_encoder")  # that may be paths
 
 
-def load_config(source: str, changes: Sequence[str] = ()) -> TrainConfig:
-    """The settings of a run; ``Stage2Config`` if it is of stage 2.
+def load_config(source: str, changes: Sequence[str] = ()) -> RunConfig:
+    """The settings of a run, of the class that belongs to its stage.
 
     Args:
         source: a .toml or .json file, or the name of one that comes with the pack.
@@ -35,8 +46,9 @@ def load_config(source: str, changes: Sequence[str] = ()) -> TrainConfig:
     for change in changes:
         _change(table, change)
     stage = table.pop("stage", 1)
-    if stage not in _STAGES or isinstance(stage, bool):
-        raise SettingError(f"Expected stage to be 1 or 2, got {stage!r} in {path.name}; correct it.")
+    if isinstance(stage, bool) or not isinstance(stage, int | str) or stage not in _STAGES:
+        known = " or ".join(map(str, _STAGES))
+        raise SettingError(f"Expected stage to be {known}, got {stage!r} in {path.name}; correct it.")
     return build(_STAGES[stage], table, path.name)
 
 
@@ -72,9 +84,9 @@ def build(kind: Any, table: Any, where: str) -> Any:
 def to_table(config: Any) -> dict[str, Any]:
     """The settings as plain values, fit for JSON; paths as names only, since a checkpoint's header is for others."""
     plain: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(config), default=lambda path: path.name))
-    if isinstance(config, TrainConfig):
-        plain |= {name: Path(getattr(config, name)).name for name in ("start", "text_encoder")}
-        plain["stage"] = 2 if isinstance(config, Stage2Config) else 1
+    if isinstance(config, RunConfig):
+        plain |= {name: Path(plain[name]).name for name in _NAMES if name in plain}
+        plain["stage"] = next(stage for stage, kind in _STAGES.items() if type(config) is kind)
     return plain
 
 
@@ -85,8 +97,10 @@ def _has_default(field: Any) -> bool:
 def _value(hint: Any, value: Any, where: str) -> Any:
     if get_origin(hint) in (Union, types.UnionType):
         (hint,) = (choice for choice in get_args(hint) if choice is not type(None))
-    if hint is TextOVSRConfig:
-        return _network(value, where)
+    if hint in _PRESETS:
+        return _network(hint, value, where)
+    if hint is SdatcNetConfig and isinstance(value, Mapping):
+        return SdatcNetConfig.from_dict(dict(value))
     if dataclasses.is_dataclass(hint):
         return build(hint, value, where)
     if get_origin(hint) is Literal:
@@ -104,19 +118,20 @@ def _value(hint: Any, value: Any, where: str) -> Any:
     raise SettingError(f"Expected {where} to be {words.get(hint, hint.__name__)}, got {value!r}; correct it.")
 
 
-def _network(value: Any, where: str) -> TextOVSRConfig:
+def _network(kind: Any, value: Any, where: str) -> Any:
     """``"lite"``, or a table of fields that starts from a ``preset``."""
+    presets = _PRESETS[kind]
     table = {"preset": value} if isinstance(value, str) else dict(value) if isinstance(value, Mapping) else {}
     preset = table.pop("preset", None)
-    if preset not in NETWORKS:
-        raise SettingError(f"Expected {where} to name {', '.join(NETWORKS)} as its preset, got {value!r}; choose one.")
-    base = {f.name: getattr(NETWORKS[preset], f.name) for f in dataclasses.fields(TextOVSRConfig)}
+    if preset not in presets:
+        raise SettingError(f"Expected {where} to name {', '.join(presets)} as its preset, got {value!r}; choose one.")
+    base = {f.name: getattr(presets[preset], f.name) for f in dataclasses.fields(kind)}
     text = table.pop("text", {})
     if text:
-        kind = type(NETWORKS[preset].text)
-        base["text"] = build(kind, {**dataclasses.asdict(NETWORKS[preset].text), **text}, f"{where}.text")
-    changed = build(TextOVSRConfig, table, where)
-    return TextOVSRConfig(**{**base, **{key: getattr(changed, key) for key in table}})
+        inner = presets[preset].text
+        base["text"] = build(type(inner), {**dataclasses.asdict(inner), **text}, f"{where}.text")
+    changed = build(kind, table, where) if kind is TextOVSRConfig else build(kind, {**base, **table}, where)
+    return kind(**{**base, **{key: getattr(changed, key) for key in table}})
 
 
 def _read(path: Path) -> dict[str, Any]:

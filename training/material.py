@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ..core.errors import SettingError
-from .config import ClipConfig, MaterialConfig
+from .config import ClipConfig, MaterialConfig, RunConfig
 from .film import FilmClip, film_clips, read_caption
 
 log = logging.getLogger(__name__)
@@ -138,6 +138,15 @@ def open_folder(folder: Path, clips: ClipConfig, config: MaterialConfig, cache: 
             "that can be used; fetch or copy some there."
         )
     return material
+
+
+def find_material(config: RunConfig) -> tuple[Material, Material]:
+    """What a run trains on, and what it looks at."""
+    cache = config.output / "film"
+    material = open_folder(config.data, config.clips, config.material, cache)
+    if config.validation.data is not None:
+        return material, open_folder(config.validation.data, config.clips, config.material, cache)
+    return material.split(config.material.held_out if config.validation.every else 0.0)
 
 
 def find_files(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:

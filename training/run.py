@@ -23,7 +23,7 @@ from ..models.text_ovsr import TextOVSR
 from .checkpoint import build_network, export, load_state, save_state
 from .config import RunConfig, TrainConfig
 from .data import ClipDataset, collate, to_device
-from .material import Material, open_folder
+from .material import Material, find_material
 from .noise_bank import load_bank, synthesise
 from .validation import Validation
 
@@ -205,6 +205,7 @@ class Run:
             num_workers=config.workers,
             collate_fn=self.stack,
             pin_memory=self.device.type == "cuda",
+            generator=torch.Generator(),  # else it draws from the one whose state is saved
             **workers,
         )
 
@@ -227,15 +228,6 @@ def open_run(config: RunConfig, set_up: SetUp | None = None) -> Iterator[Run]:
     config.output.mkdir(parents=True, exist_ok=True)
     with _fast_math(device), _only_one(config.output):
         yield (set_up or _set_up)(config, device)
-
-
-def find_material(config: RunConfig) -> tuple[Material, Material]:
-    """What a run trains on, and what it looks at."""
-    cache = config.output / "film"
-    material = open_folder(config.data, config.clips, config.material, cache)
-    if config.validation.data is not None:
-        return material, open_folder(config.validation.data, config.clips, config.material, cache)
-    return material.split(config.material.held_out if config.validation.every else 0.0)
 
 
 def _set_up(config: TrainConfig, device: torch.device) -> Run:

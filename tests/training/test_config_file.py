@@ -57,7 +57,7 @@ def test_the_command_line_has_the_last_word(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "match"),
     [
-        ("stage = 3", "stage to be 1 or 2, got 3"),
+        ("stage = 3", "stage to be 1 or 2 or sdatc-dcm or .*, got 3"),
         ("stage = true", "stage to be 1 or 2"),
         ("rate = 1", "Expected keys among data, output, .* got 'rate'"),
         ("steps = 1.5", "a.toml: steps to be a whole number, got 1.5"),
