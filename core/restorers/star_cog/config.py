@@ -45,8 +45,8 @@ class StarCogConfig:
         latents: the input's latents: the ``mean`` of what the encoder says, or a ``sample``.
         color_fix: how colours are brought back to the input's; the published code takes the original's.
         tile: height in pixels of the result of the tiles of every step, which are half as wide again, a multiple of
-            64; 0 is what was trained, or less if memory is short.
-        vae_tile: side of the autoencoder's, a multiple of 64; 0 chooses by memory.
+            32; 0 is what was trained, or less if memory is short.
+        vae_tile: side of the autoencoder's, a multiple of 32; 0 chooses by memory.
 
     Raises:
         SettingError: one of them is out of range.
@@ -91,8 +91,8 @@ class StarCogConfig:
         if self.context < 1:
             raise SettingError(f"Expected a context of 1 latent or more, got {self.context}.")
         for name, side in (("tile", self.tile), ("vae_tile", self.vae_tile)):
-            if side < 0 or side % 64:
-                raise SettingError(f"Expected a {name} of a multiple of 64 pixels, or 0 for automatic, got {side}.")
+            if side < 0 or side % 32:
+                raise SettingError(f"Expected a {name} of a multiple of 32 pixels, or 0 for automatic, got {side}.")
 
     @property
     def length(self) -> int:

@@ -217,7 +217,7 @@ def test_identity_names_weights_and_settings() -> None:
         ({"latents": "none"}, "mean, sample, got 'none'"),
         ({"color_fix": "hue"}, "none, adain, wavelet, got 'hue'"),
         ({"context": 0}, "1 latent or more, got 0"),
-        ({"tile": 100}, "a tile of a multiple of 64 pixels, .* got 100"),
+        ({"tile": 100}, "a tile of a multiple of 32 pixels, .* got 100"),
     ],
 )
 def test_settings_out_of_range_are_named(settings: dict[str, object], message: str) -> None:

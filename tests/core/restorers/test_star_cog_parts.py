@@ -200,4 +200,4 @@ def test_memory_and_size_set_the_tiles() -> None:
     assert denoiser_tile(120, (270, 480)) == 480
     assert oblong(denoiser_tile(0, (120, 180))).tile == 60
     assert vae_tile(0, (30, 40)) == 160
-    assert vae_tile(60, (270, 480)) == 192
+    assert vae_tile(60, (270, 480)) == 224
