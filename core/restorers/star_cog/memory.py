@@ -16,8 +16,8 @@ _TOKEN_NUMBERS = 55_000
 _PIXEL_NUMBERS = 31_000
 """Numbers held at once for a token of a tile, and for a pixel of the autoencoder's, by the published networks.
 
-Counted tensor by tensor, with a quarter for the libraries' work space, a third for that of convolutions: the transformer
-holds 43800, whatever the tile, the decoder 22900, which is more than the encoder's 10100.
+Counted tensor by tensor, with a quarter for the libraries' work space, a third for that of convolutions. The
+transformer holds 43800, whatever the tile, the decoder 22900, which is more than the encoder's 10100.
 """
 
 _UNIT = 32
