@@ -4,10 +4,11 @@ import argparse
 from typing import TYPE_CHECKING
 
 from ..core.config import SCALE
+from ..core.diffusion.config import LEVEL_MODES
 from ..core.restorers.settings import DiffusionSettings
 from ..models.published import SYSTEMS
 from .common import given
-from .weights import weights_folders
+from .weights import VARIANTS, weights_folders
 
 if TYPE_CHECKING:
     import torch
@@ -31,7 +32,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--motion-guidance",
         type=float,
         metavar="SCALE",
-        help=f"mgld: how strongly frames are made to agree (default {DiffusionSettings.motion_guidance:g}; 0: not)",
+        help="mgld, sdatc: how strongly frames are made to agree (default: the system's own; 0: not)",
     )
     group.add_argument(
         "--least-side",
@@ -40,15 +41,22 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help=f"mgld: the shorter side it works at, at least (default {DiffusionSettings.least_side})",
     )
     group.add_argument(
-        "--cfg", type=float, help="diffvsr: how far to go towards the caption (default: the system's own)"
+        "--cfg", type=float, help="diffvsr, star: how far to go towards the caption (default: the system's own)"
     )
     group.add_argument(
         "--noise-level",
         type=int,
         help=f"diffvsr: of the noise added to the input, 0 to 350 (default {DiffusionSettings.noise_level})",
     )
+    group.add_argument(
+        "--mode", choices=LEVEL_MODES, help=f"star: spread of the steps (default {DiffusionSettings.mode})"
+    )
+    group.add_argument(
+        "--variant", choices=VARIANTS, default="", help=f"star: for which videos (default {VARIANTS[0]})"
+    )
     group.add_argument("--overlap", type=int, metavar="FRAMES", help="frames that windows share")
     group.add_argument("--published", action="store_true", help="what the published code does, its slips included")
+    group.add_argument("--options", metavar="NAME=VALUE,...", help="any other setting of the system, by its name")
 
 
 def load_restorer(options: argparse.Namespace, device: "torch.device") -> "Restorer":
@@ -59,15 +67,13 @@ def load_restorer(options: argparse.Namespace, device: "torch.device") -> "Resto
         WeightsError: a file is not what it should be.
         SettingError: an option is out of range.
     """
-    import torch
-
     from ..core.device import memory_budget
     from ..core.restorers.parts import HeldParts
-    from ..core.restorers.systems import exact_parts, load_parts, make_diffusion_restorer
+    from ..core.restorers.systems import compute_dtype, exact_parts, load_parts, make_diffusion_restorer
     from ..core.weights import find_system, require_files
 
-    files = require_files(find_system(options.system), weights_folders())
-    dtype = torch.float16 if device.type == "cuda" else torch.float32
+    files = require_files(find_system(options.system, options.variant), weights_folders())
+    dtype = compute_dtype(options.system, device)
     parts = HeldParts(load_parts(options.system, files), device, dtype, exact_parts(options.system))
     tile = {"tile": options.tile * SCALE} if hasattr(options, "tile") else {}
     settings = given(DiffusionSettings, argparse.Namespace(**{**vars(options), **tile}))

@@ -16,15 +16,15 @@ WEIGHTS_FOLDERS = "TEXTOVSR_WEIGHTS"
 """Environment variable: folders of weights files, separated as in PATH."""
 
 _SYSTEMS = tuple(system.name for system in SYSTEMS)
-_VARIANTS = tuple(variant for system in SYSTEMS for variant in system.variants)
+VARIANTS = tuple(variant for system in SYSTEMS for variant in system.variants)
 _VARIED = " and ".join(system.name for system in SYSTEMS if system.variants)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Describe the command's options and what it can do besides listing."""
     parser.add_argument("--system", choices=_SYSTEMS, default=None, help="say all about what this system needs")
-    which = f"of {_VARIED}: which of its weights (default {_VARIANTS[0]})"
-    parser.add_argument("--variant", choices=_VARIANTS, default="", help=which)
+    which = f"of {_VARIED}: which of its weights (default {VARIANTS[0]})"
+    parser.add_argument("--variant", choices=VARIANTS, default="", help=which)
     actions = parser.add_subparsers(metavar="ACTION", required=False)
 
     def add(name: str, run: Callable[[argparse.Namespace], Outcome], kept: str, text: str) -> argparse.ArgumentParser:
@@ -36,7 +36,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
     get = add("get", _get, "what came is kept: run it again", "Download what a diffusion system needs.")
     get.add_argument("system", choices=_SYSTEMS)
-    get.add_argument("--variant", choices=_VARIANTS, default=argparse.SUPPRESS, help=which)
+    get.add_argument("--variant", choices=VARIANTS, default=argparse.SUPPRESS, help=which)
     get.add_argument("--agree", action="store_true", default=False, help="you agree to the licences that are shown")
     get.add_argument(
         "--all", action="store_true", default=False, help="also get what something that ships can stand in for"

@@ -7,16 +7,17 @@ import torch
 from comfy_api.latest import Input, io
 
 from ..core.config import CUT_THRESHOLD, EncodeConfig, ResultConfig
+from ..core.diffusion.config import GUIDANCE_SCALE, LEVEL_MODES
 from ..core.job import Job
 from ..core.restorers.settings import DIFFUSION_SEGMENT, DiffusionSettings
 from ..core.restorers.systems import make_diffusion_restorer
-from ..models.published import SYSTEMS
+from ..models.published import SYSTEMS, choices
 from .common_inputs import codec_input, color_fix_input, crf_input, cut_threshold_input
 from .host.models import loaded_parts
 from .host.progress import step_reporter
 from .restoring import VIDEO_OR_IMAGES, restore
 
-_TITLES = {system.title: system.name for system in SYSTEMS}
+_TITLES = [choice.title for system in SYSTEMS for choice in choices(system)]
 _SETTINGS = tuple(field.name for field in fields(DiffusionSettings))
 
 
@@ -51,10 +52,9 @@ class DiffusionRestore(io.ComfyNode):
     @classmethod
     def execute(cls, video: Input.Video | torch.Tensor, system: str, **settings: Any) -> io.NodeOutput:
         """Run the pipeline into a temporary file, or over the batch."""
-        name = _TITLES[system]
-        parts = loaded_parts(name)
+        parts = loaded_parts(system)
         chosen = DiffusionSettings(**{key: settings[key] for key in _SETTINGS if key in settings})
-        restorer = make_diffusion_restorer(name, parts, chosen, parts.memory)
+        restorer = make_diffusion_restorer(system, parts, chosen, parts.memory)
         restorer.tell_step = step_reporter(cls)
         return io.NodeOutput(restore(cls, video, restorer, _job(settings)))
 
@@ -70,7 +70,7 @@ def _what() -> list[io.Input]:
     return [
         io.Combo.Input(
             "system",
-            options=list(_TITLES),
+            options=_TITLES,
             tooltip="The published system. Its files are found in your model folders; Diffusion Weights says what is "
             "missing.",
         ),
@@ -97,7 +97,7 @@ def _what() -> list[io.Input]:
             min=0,
             max=500,
             optional=True,
-            tooltip="Steps of the sampler; time grows with them. 0 is the system's own number: 50.",
+            tooltip="Steps of the sampler; time grows with them. 0 is the system's own number: 15 for STAR, else 50.",
         ),
     ]
 
@@ -107,20 +107,22 @@ def _systems_own() -> list[io.Input]:
         io.Float.Input(
             "motion_guidance",
             default=DiffusionSettings.motion_guidance,
-            min=0.0,
+            min=-1.0,
             max=10.0,
             step=0.05,
             optional=True,
-            tooltip="MGLD-VSR: how strongly frames are made to agree along the motion; 0 is not at all.",
+            tooltip="MGLD-VSR, SDATC: how strongly frames are made to agree along the motion; 0 is not at all, -1 the "
+            f"system's own: {GUIDANCE_SCALE:g}.",
         ),
         io.Float.Input(
             "fidelity",
             default=DiffusionSettings.fidelity,
-            min=0.0,
+            min=-1.0,
             max=1.0,
             step=0.05,
             optional=True,
-            tooltip="MGLD-VSR: how much the input's own features lead the decoder; 1 keeps closest to the footage.",
+            tooltip="MGLD-VSR, SDATC: how much the input's own features lead the decoder; 1 keeps closest to the "
+            "footage, -1 is the system's own: 1 and 0.75.",
         ),
         io.Int.Input(
             "least_side",
@@ -139,8 +141,8 @@ def _systems_own() -> list[io.Input]:
             max=30.0,
             step=0.1,
             optional=True,
-            tooltip="DiffVSR: how far to go from the negative text towards the caption; 1 is the caption alone, 0 the "
-            "system's own: 5.",
+            tooltip="DiffVSR, STAR: how far to go from the negative text towards the caption; 1 is the caption alone, "
+            "0 the system's own: 5, 7.5, and 6 for STAR-CogVideoX.",
         ),
         io.Int.Input(
             "noise_level",
@@ -149,6 +151,13 @@ def _systems_own() -> list[io.Input]:
             max=350,
             optional=True,
             tooltip="DiffVSR: noise that is added to the input; more leaves more to be made up.",
+        ),
+        io.Combo.Input(
+            "mode",
+            options=list(LEVEL_MODES),
+            default=DiffusionSettings.mode,
+            optional=True,
+            tooltip="STAR: how the steps are spread: fast spends fewer of them on the most noise.",
         ),
         io.Boolean.Input(
             "published",
@@ -163,7 +172,7 @@ def _systems_own() -> list[io.Input]:
 def _result() -> list[io.Input]:
     return [
         io.Combo.Input("scale", options=["4", "2"], default="4", optional=True, tooltip="Times larger; 2 averages 4."),
-        color_fix_input(further=" MGLD-VSR does adain by itself."),
+        color_fix_input(further=" MGLD-VSR, STAR and SDATC do adain by themselves."),
         codec_input(),
         crf_input(),
     ]
@@ -175,9 +184,10 @@ def _running() -> list[io.Input]:
             "overlap",
             default=DiffusionSettings.overlap,
             min=-1,
-            max=7,
+            max=24,
             optional=True,
-            tooltip="Frames that windows share and are blended over; -1 is the system's own (2 of 5, 4 of 8).",
+            tooltip="Frames that windows share and are blended over; -1 is the system's own: 2 of 5 (MGLD-VSR, SDATC), "
+            "4 of 8 (DiffVSR), 8 of 32 (STAR), 8 of 25 (STAR-CogVideoX).",
         ),
         io.Int.Input(
             "tile",
@@ -189,4 +199,11 @@ def _running() -> list[io.Input]:
             tooltip="Side of a tile in pixels of the result; 0 is automatic, by the memory.",
         ),
         cut_threshold_input("nothing is carried from one shot to the next."),
+        io.String.Input(
+            "options",
+            default=DiffusionSettings.options,
+            optional=True,
+            tooltip="Any other setting of the system by its name, such as: curve=cut, context=0. A wrong name lists "
+            "all there are; the help page says what they do.",
+        ),
     ]

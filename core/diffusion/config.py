@@ -2,12 +2,17 @@
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from ..errors import SettingError
 
 GuidanceForm = Literal["reference", "corrected"]
 """The comparisons of neighbouring frames: as MGLD-VSR published them in code, or with the flow that belongs to them."""
+
+LevelMode = Literal["fast", "normal"]
+"""``normal``: timesteps evenly spread; ``fast``: fewer of the noisiest."""
+
+LEVEL_MODES: tuple[LevelMode, ...] = get_args(LevelMode)
 
 GUIDANCE_SCALE = 1.0
 """Corrected steps at every step of the sampler while the detail is still a guess."""

@@ -7,20 +7,15 @@ shrinking what is there counts it as s = sigma / alpha.
 import math
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
 from ..errors import SettingError
+from .config import LEVEL_MODES, LevelMode
 
 LAST = 899
 """Timestep that sampling begins at, of 0 to 999: something of the input is still to be seen there."""
-
-LevelMode = Literal["fast", "normal"]
-"""``normal``: timesteps evenly spread; ``fast``: fewer of the noisiest."""
-
-LEVEL_MODES: tuple[LevelMode, ...] = get_args(LevelMode)
 
 _TRAINED = 1000
 _LOG_SNR = 15.0

@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
-from ..diffusion.config import GUIDANCE_SCALE
+from ..diffusion.config import LevelMode
 from .diffvsr.config import DiffVsrConfig
 from .mgld.config import MgldConfig
+from .star.config import StarConfig
 
 DIFFUSION_SEGMENT = 8
 """Frames of a segment: each takes long, and a crash loses one segment."""
@@ -12,28 +13,33 @@ DIFFUSION_SEGMENT = 8
 
 @dataclass(frozen=True)
 class DiffusionSettings:
-    """What users choose; what a system does not know it does not look at.
+    """What users choose; what a system does not know it does not look at. "Own" is what the system has by itself.
 
     Attributes:
         steps: of the sampler; 0 is the system's own number.
         seed: decides all noise.
-        motion_guidance: MGLD-VSR: how strongly frames are made to agree along the motion, 0 is not at all.
-        fidelity: MGLD-VSR: how much the input's own features lead the decoder, 0 to 1.
+        motion_guidance: MGLD-VSR, SDATC: how strongly frames are made to agree along the motion, 0 is not at all, -1
+            the system's own.
+        fidelity: MGLD-VSR, SDATC: how much the input's own features lead the decoder, 0 to 1; -1 is the system's own.
         least_side: MGLD-VSR: pixels of the result that the shorter side is enlarged to while it works, at least.
-        cfg: DiffVSR: how closely to follow the caption, 1 and more; 0 is the system's own.
+        cfg: DiffVSR, STAR: how closely to follow the caption; 0 is the system's own.
         noise_level: DiffVSR: of the noise added to the input, 0 to 350; more leaves more to be invented.
+        mode: STAR: steps spread ``fast`` or ``normal``.
         overlap: frames that windows share; -1 is the system's own choice.
         tile: side of the denoiser's tiles, in pixels of the result, a multiple of 64; 0 chooses by memory.
         published: do what the published code does, its segments, tiles and slips, instead of what we hold for better.
+        options: any other setting of the system by its name, see ``options.with_options``.
     """
 
     steps: int = 0
     seed: int = 0
-    motion_guidance: float = GUIDANCE_SCALE
-    fidelity: float = MgldConfig.fidelity
+    motion_guidance: float = -1.0
+    fidelity: float = -1.0
     least_side: int = MgldConfig.least_side
     cfg: float = 0.0
     noise_level: int = DiffVsrConfig.noise_level
+    mode: LevelMode = StarConfig.mode
     overlap: int = -1
     tile: int = 0
     published: bool = False
+    options: str = ""

@@ -2,13 +2,14 @@
 
 import { widgetOf } from "./widgets.js";
 
-/** Widget -> the system that it belongs to, as the node's `system` widget names it. */
+/** Widget -> the systems that it belongs to, as the node's `system` widget names them, without what their files are for. */
 const BELONGS = {
-  motion_guidance: "MGLD-VSR",
-  fidelity: "MGLD-VSR",
-  least_side: "MGLD-VSR",
-  cfg: "DiffVSR",
-  noise_level: "DiffVSR",
+  motion_guidance: ["MGLD-VSR", "SDATC"],
+  fidelity: ["MGLD-VSR", "SDATC"],
+  least_side: ["MGLD-VSR"],
+  cfg: ["DiffVSR", "STAR", "STAR-CogVideoX"],
+  noise_level: ["DiffVSR"],
+  mode: ["STAR"],
 };
 
 /** What the canvas adds below every widget, in pixels of the graph. */
@@ -48,13 +49,14 @@ function after(object, method, more) {
 }
 
 /** What room the node has beyond its widgets stays: the caption may have been drawn larger. */
-function showOnly(node, system) {
+function showOnly(node, chosen) {
+  const system = chosen.split(" (")[0]; // "STAR (light)" is STAR
   const [, before] = node.computeSize();
-  for (const [name, owner] of Object.entries(BELONGS)) {
+  for (const [name, owners] of Object.entries(BELONGS)) {
     const widget = widgetOf(node, name);
     if (!widget) continue;
     const linked = node.inputs.some((input) => input.widget?.name === name && input.link != null);
-    if (owner === system || linked) show(widget);
+    if (owners.includes(system) || linked) show(widget);
     else hide(widget);
   }
   const [, now] = node.computeSize();

@@ -73,9 +73,10 @@ def flow_folders() -> list[Path]:
 
 
 def diffusion_folders() -> list[Path]:
-    """Where the files of diffusion systems are looked for; the first is where downloads go."""
+    """Where the files of diffusion systems are looked for; the first is where downloads go, the last ComfyUI's own."""
     names = (WEIGHTS_FOLDER, *DIFFUSION_FOLDERS, FLOW_FOLDER)
-    return [Path(folder) for name in names for folder in folder_paths.get_folder_paths(name)]
+    folders = [Path(folder) for name in names for folder in folder_paths.get_folder_paths(name)]
+    return [*folders, Path(comfy.cli_args.__file__).parent / "text_encoders" / "t5_tokenizer"]
 
 
 def temporary_path(suffix: str) -> Path:

@@ -15,7 +15,7 @@ from ...core.motion.networks import SHIPPED_FLOW, find_flow_net, load_flow_net
 from ...core.quality.clip_iqa import ClipIqa, Pair, load_clip_iqa
 from ...core.restorer import Restorer
 from ...core.restorers.loading import make_restorer
-from ...core.restorers.systems import exact_parts, load_parts
+from ...core.restorers.systems import compute_dtype, exact_parts, load_parts
 from ...core.text.vlm import VisionLanguageModel
 from ...core.text.vlm_folders import Precision, load_vlm, weights_size
 from ...core.weights import find_system, require_files
@@ -27,6 +27,9 @@ _MEMORY_SHARE = 0.6
 _CLIP_BYTES = 300  # a pixel, of the features of CLIP's ResNet; measured 204
 
 _PART_BYTES = 1_000_000_000  # room for the work of a network, besides its weights
+
+_held_parts: dict[tuple[tuple[str, Path, int], ...], "HostParts"] = {}
+"""The networks of the diffusion system that was used last, by their files."""
 
 _FLOW_BYTES = 1_200_000_000  # RAFT's correlations of one picture at MOTION_SIDE, and the features around them
 
@@ -67,12 +70,12 @@ class HostParts:
 
     Args:
         networks: by name, in eval mode, on the CPU.
+        dtype: what they compute in.
         exact: those that compute in float32 whatever the others do.
     """
 
-    def __init__(self, networks: Mapping[str, torch.nn.Module], exact: Sequence[str] = ()) -> None:
-        self.device = compute_device()
-        self.dtype = torch.float16 if self.device.type == "cuda" else torch.float32
+    def __init__(self, networks: Mapping[str, torch.nn.Module], dtype: torch.dtype, exact: Sequence[str] = ()) -> None:
+        self.device, self.dtype = compute_device(), dtype
         rest = torch.device("cpu")
         self._patchers = {
             name: comfy.model_patcher.ModelPatcher(
@@ -105,7 +108,12 @@ def loaded_parts(system: str) -> HostParts:
         WeightsError: a file is missing, and the message says how to get it; or it is not what it should be.
     """
     files = require_files(find_system(system), diffusion_folders())
-    return _parts(system, tuple((name, path, path.stat().st_mtime_ns) for name, path in files.items()))
+    key = tuple((name, path, path.stat().st_mtime_ns) for name, path in files.items())
+    if key not in _held_parts:
+        _held_parts.clear()  # before the next are read: both may not fit
+        networks = load_parts(system, files)
+        _held_parts[key] = HostParts(networks, compute_dtype(system, compute_device()), exact_parts(system))
+    return _held_parts[key]
 
 
 def compute_device() -> torch.device:
@@ -148,11 +156,6 @@ def _patcher(path: Path, fidelity: float, changed: tuple[int, ...]) -> comfy.mod
     if device.type == "cuda":
         network = network.half()
     return comfy.model_patcher.ModelPatcher(network, device, torch.device("cpu"))
-
-
-@lru_cache(maxsize=1)
-def _parts(system: str, files: tuple[tuple[str, Path, int], ...]) -> HostParts:
-    return HostParts(load_parts(system, {name: path for name, path, _ in files}), exact_parts(system))
 
 
 @lru_cache(maxsize=1)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ...config import ColorFix
-from ...diffusion.log_snr import LEVEL_MODES, LevelMode
+from ...diffusion.config import LEVEL_MODES, LevelMode
 from ...errors import SettingError
 from ...overlaps import Curve, check_windows
 

@@ -9,9 +9,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from textovsr.core.diffusion.config import LevelMode
 from textovsr.core.diffusion.dpm_solver import sample_dpmpp_2m_sde
 from textovsr.core.diffusion.frame_noise import frame_noise
-from textovsr.core.diffusion.log_snr import LAST, LevelMode, alpha_sigma, noise_levels, trained_sigmas
+from textovsr.core.diffusion.log_snr import LAST, alpha_sigma, noise_levels, trained_sigmas
 from textovsr.core.errors import SettingError
 from textovsr.tests.helpers.rule import GOLDEN
 
