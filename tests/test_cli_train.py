@@ -149,7 +149,7 @@ def write_still(path: Path, image: np.ndarray) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ([], ["--config FILE or noise-bank"]),
+        ([], ["--config FILE, sdatc or noise-bank"]),
         (["--config", "none.toml"], ["'none.toml'", "finetune-lite"]),
         (["--config", "settings.json", "--set", "stepps=3"], ["settings.json", "'stepps'"]),
         (["--config", "settings.json", "--set", "steps"], ["key=value"]),
@@ -158,6 +158,10 @@ def write_still(path: Path, image: np.ndarray) -> None:
         (["--config", "settings.json", "--set", "noise_bank=nothing"], ["noise bank at nothing"]),
         (["--config", "settings.json", "--set", "device=abacus"], ["'abacus'"]),
         (["noise-bank", "pictures"], ["noise-bank FOLDER OUT"]),
+        (["sdatc", "--set", "base.unet=none.safetensors"], ["Stable Diffusion 2.1 base at none", "sdatc-dcm"]),
+        (["sdatc", "--set", "stage1/stepps=3"], ["sdatc-stage1.toml", "'stepps'"]),
+        (["sdatc", "--set", "stepps=3"], ["sdatc-dcm.toml", "'stepps'"]),
+        (["sdatc", "--config", "sdatc-dcm"], ["got both"]),
         (["noise", "pictures", "out.safetensors"], ["noise-bank FOLDER OUT"]),
         (["noise-bank", "pictures", "out.mp4"], ["out.mp4", ".safetensors"]),
         (["noise-bank", "pictures", "out.safetensors"], ["Expected videos in pictures"]),

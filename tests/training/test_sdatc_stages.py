@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from textovsr import cli
 from textovsr.core.errors import UnknownCheckpointError
 from textovsr.core.restorers.sdatc.loading import load_sdatc_parts
 from textovsr.models.registry import read_metadata, save_weights
@@ -218,3 +219,37 @@ def test_another_file_to_start_from_is_refused(folder: Path, tmp_path: Path, bas
     dcm = base.unet.with_name("dcm.safetensors")
     with pytest.raises(UnknownCheckpointError, match="Expected the file of SDATC's stage 1"):
         sdatc_stage2.train(second(folder, tmp_path, base, dcm))
+
+
+def test_the_command_runs_all_stages_and_goes_on_with_them(
+    folder: Path, tmp_path: Path, base: BaseConfig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    changes = {
+        "base": {name: str(getattr(base, name)) for name in ("unet", "vae", "text")},
+        "dcm/network": {"preset": "small", "channels": 8, "groups": 1},
+        "stage1/sizes": TINY.as_dict(),
+        "stage2/losses": {"adversarial": 0.0, "warp": 0.0, "perceptual": 0.0},
+        "pairs": {"count": 1, "steps": 2},
+        "clips": {"frames": 2, "size": 64, "film": 0},
+        "material": {"film_clips": 0},
+        "validation": {"every": 0},
+        "steps": 1,
+        "batch": 1,
+        "accumulate": 1,
+        "workers": 0,
+        "device": "cpu",
+    }
+    given = [f"{key}={json.dumps(value)}" for key, value in changes.items()]
+    command = ["train", "sdatc", "--data", str(folder), "--output", str(tmp_path / "run"), "--set", *given]
+    assert cli.main(command) == 0
+    said = capsys.readouterr()
+    names = ["dcm/weights", "stage1/sdatc-stage1", "stage2/sdatc-stage2"]
+    paths = [tmp_path / "run" / f"{name}.safetensors" for name in names]
+    assert [line.split(":")[0] for line in said.out.splitlines()] == [str(path) for path in paths]
+    assert [line for line in said.err.splitlines() if line.startswith("sdatc-")] == [
+        f"sdatc-{stage}: 1 steps" for stage in ("dcm", "stage1", "stage2")
+    ]
+    times = [path.stat().st_mtime_ns for path in paths]
+    assert cli.main([*command, "stage2/steps=2"]) == 0
+    assert "sdatc-stage2: 2 steps" in capsys.readouterr().err.splitlines()
+    assert [path.stat().st_mtime_ns == time for path, time in zip(paths, times, strict=True)] == [True, True, False]
