@@ -110,8 +110,12 @@ def test_what_must_be_there_is_asked_for(tmp_path: Path) -> None:
 def test_the_configs_that_come_with_the_pack_are_sound(example: str) -> None:
     config = load_config(example)
     assert find_config(example).parent == EXAMPLES
-    assert config.network is not None or config.start
-    assert to_table(config)["stage"] == (2 if isinstance(config, Stage2Config) else 1)
+    assert getattr(config, "network", None) is not None or config.start
+    stage = to_table(config)["stage"]
+    if example.startswith("sdatc"):
+        assert example.startswith(stage)
+    else:
+        assert stage == (2 if isinstance(config, Stage2Config) else 1)
 
 
 def test_presets_are_networks_of_their_kind() -> None:
