@@ -41,7 +41,8 @@ class StarCogConfig:
             code restores no more than 25 frames.
         curve: how one window fades into the next, see ``overlaps.blend_weights``.
         reschedule: every window begins with the same noise, its latents shuffled; else each latent has its own.
-        context: latents that are decoded again before those that are new, so that the decoder knows of them.
+        context: latents that are decoded again before those that are new, so that the decoder knows of them; as
+            published, all of the 25 frames.
         latents: the input's latents: the ``mean`` of what the encoder says, or a ``sample``.
         color_fix: how colours are brought back to the input's; the published code takes the original's.
         tile: height in pixels of the result of the tiles of every step, which are half as wide again, a multiple of
@@ -102,4 +103,4 @@ class StarCogConfig:
     @classmethod
     def published(cls) -> "StarCogConfig":
         """What the published code does with 25 frames of 120x180 pixels; others it cannot restore."""
-        return cls(alphas="published", reschedule=False, latents="sample")
+        return cls(alphas="published", reschedule=False, latents="sample", context=6)

@@ -5,16 +5,19 @@ from dataclasses import replace
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from textovsr.core.errors import CancelledError, OutOfMemoryError, SettingError
+from textovsr.core.overlaps import blend_weights
 from textovsr.core.restoration import Restoration
 from textovsr.core.restorers.parts import HeldParts
 from textovsr.core.restorers.star_cog.config import StarCogConfig
 from textovsr.core.restorers.star_cog.restorer import StarCogRestorer, StarCogShot, whole_latents
+from textovsr.core.restorers.star_cog.sampling import OF_LATENTS, Clip, ClipSampler, clip_noise, oblong
 from textovsr.core.windows import WindowPlan
 from textovsr.tests.helpers.diffvsr_shots import clip as moving
-from textovsr.tests.helpers.star_cog import ENOUGH, QUICK, embed, make, parts, run
+from textovsr.tests.helpers.star_cog import ENOUGH, QUICK, Words, embed, make, parts, quick_vae, run, small_transformer
 from textovsr.tests.helpers.threads import one_thread  # noqa: F401 - a fixture
 
 SHORT = replace(QUICK, window=13, overlap=4)
@@ -39,6 +42,45 @@ def test_any_number_of_frames(count: int) -> None:
     results, _, _ = run(moving(count, 16, 16), make())
     assert len(results) == count
     assert all(image.shape == (3, 64, 64) and image.isfinite().all() for image in results)
+
+
+def test_the_published_settings_do_25_frames_at_once() -> None:
+    """Encoded, sampled and decoded whole, although a window's frames come out in two parts."""
+    config = replace(StarCogConfig.published(), steps=2, color_fix="none")
+    frames = moving(25, 16, 16)
+    results, pauses, _ = run(frames, make(config))
+    assert [pause.position.in_shot for pause in pauses] == [16, 0]
+    with torch.inference_mode():
+        large = F.interpolate(2 * torch.stack([frame.image for frame in frames]) - 1, scale_factor=4, mode="bicubic")
+        found = quick_vae().encode(large.clamp(-1, 1).transpose(0, 1)[None]).latent_dist
+        noise = clip_noise(config, range(7), (16, 8, 8), torch.device("cpu"))
+        latents = (found.mean + found.std * noise(OF_LATENTS).transpose(0, 1)[None])[0].transpose(0, 1)
+        sampler = ClipSampler(small_transformer(), oblong(480), config, lambda: None)
+        sampled = sampler.sample(Clip(0.7 * latents, embed(Words(), ""), noise))
+        expected = quick_vae().decode(sampled.transpose(0, 1)[None] / 0.7).sample[0].transpose(0, 1)
+    torch.testing.assert_close(torch.stack(results), (expected / 2 + 0.5).clamp(0, 1), rtol=0, atol=5e-5)
+
+
+def test_windows_fade_into_each_other_on_their_latents(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two latents of eight frames are shared; what is not, is a window's own."""
+    decoded: list[list[float]] = []
+
+    def decode(vae: nn.Module, latents: Tensor, side: int, check: object) -> Tensor:
+        decoded.append(numbers(latents))
+        return torch.zeros(4 * len(latents) - 3, 3, 64, 64)
+
+    class Plain(StarCogShot):
+        def _sample(self, window, known, check):  # type: ignore[no-untyped-def]
+            count = (len(window.items) - 1) // 4 + int(known < 0)
+            return torch.full((count, 16, 8, 8), window.start / 16)
+
+    monkeypatch.setattr("textovsr.core.restorers.star_cog.restorer.decode_clip", decode)
+    monkeypatch.setattr("textovsr.core.restorers.star_cog.restorer.StarCogShot", Plain)
+    run(moving(45, 16, 16), make(replace(QUICK, context=1)))
+    early, late = blend_weights(2, "cosine")
+    assert decoded[0] == [0.0] * 5
+    assert decoded[1] == pytest.approx([0, 0, 1 - early, 1 - late, 1, 1, 1], abs=1e-6)
+    assert decoded[2][:5] == pytest.approx([1, 1, 2 - early, 2 - late, 2], abs=1e-6)
 
 
 def numbers(latents: Tensor) -> list[float]:

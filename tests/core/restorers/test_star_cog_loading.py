@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from textovsr.core.convert_weights import convert_weights
 from textovsr.core.errors import UnknownCheckpointError, WeightsNotFoundError
 from textovsr.core.restorers.parts import HeldParts
 from textovsr.core.restorers.star_cog.loading import load_star_cog_parts, load_transformer, load_vae
@@ -69,6 +70,14 @@ def test_a_file_in_half_precision_is_not_copied(tmp_path: Path) -> None:
     save_file(halves, tmp_path / "ours.safetensors")
     network = load_transformer(tmp_path / "ours.safetensors")
     assert all(torch.equal(value, halves[key]) for key, value in network.state_dict().items())
+
+
+def test_a_converted_file_is_read_as_well(tmp_path: Path) -> None:
+    source, *_ = files(tmp_path)
+    done = convert_weights(source, tmp_path / "star.safetensors")
+    assert done.dropped == {"step": 1}
+    weights = load_transformer(done.path, torch.float32).state_dict()
+    assert all(torch.equal(value, weights[key]) for key, value in small_transformer().state_dict().items())
 
 
 Loader = Callable[[Path], nn.Module]
