@@ -10,7 +10,7 @@ from torch import Tensor
 from textovsr.core.config import RecurrentConfig
 from textovsr.core.job import Job
 from textovsr.core.pipeline import restore_frames
-from textovsr.core.restorers.text_ovsr import TextOVSRRestorer
+from textovsr.core.restorers.loading import make_restorer
 from textovsr.core.video.reader import VideoReader
 from textovsr.models.catalog import find_weights
 from textovsr.models.registry import load_network
@@ -34,9 +34,9 @@ def load_lite() -> TextOVSR:
     return network
 
 
-def run(network: TextOVSR, clip: Tensor, config: RecurrentConfig, prompt: str = "") -> Tensor:
+def run(network: torch.nn.Module, clip: Tensor, config: RecurrentConfig, prompt: str = "") -> Tensor:
     """Stream a clip (T,3,H,W) through a network: (T,3,4H,4W)."""
-    restorer = TextOVSRRestorer(network, config, torch.device("cpu"), memory=4 << 30)
+    restorer = make_restorer(network, config, torch.device("cpu"), memory=4 << 30)
     frames = [(frame, 0.0) for frame in clip]
     return torch.stack(list(restore_frames(frames, restorer, Job(degradation=prompt))))
 

@@ -22,22 +22,24 @@ log = logging.getLogger(__name__)
 
 DATA = (
     "50 freely licensed pictures, animated, and 110 clips of Big Buck Bunny at half its size; each with origin and "
-    "licence in NOTICE and training/sources.py. SPyNet, and with 64 channels the recurrence, initialised from "
-    "BasicVSR_REDS4 (Apache-2.0)."
+    "licence in NOTICE and training/sources.py."
 )
+INITIAL = " SPyNet, and with 64 channels the recurrence, initialised from BasicVSR_REDS4 (Apache-2.0)."
+"""What is to be said of TextOVSR's besides."""
 
 
 def release(weights: Path, name: str, card: dict[str, str]) -> Path:
     """Write the shipped file; returns it. A detail end holds only the tensors that differ from its fidelity end's.
 
     Args:
-        weights: what ``stage1.train`` or ``stage2.train`` returned, its recipe in the header.
+        weights: what ``train`` of ``stage1``, ``stage2`` or ``sdatc_dcm`` returned, its recipe in the header.
         name: what users choose; with ``-detail`` for the detail end of a network that ships.
         card: hardware, hours and metrics (JSON), by those names.
     """
     recipe = read_metadata(weights)["recipe"]
     target = FOLDER / f"{name}.safetensors"
-    header = {"format": "pt", "name": name, "licence": "Apache-2.0", "data": DATA, "recipe": recipe, **card}
+    data = DATA if '"stage": "sdatc-dcm"' in recipe else DATA + INITIAL
+    header = {"format": "pt", "name": name, "licence": "Apache-2.0", "data": data, "recipe": recipe, **card}
     save_weights(_different(read_state_dict(weights), name), target, header)
     log.info("%s\nSHA-256 %s", target, hashlib.sha256(target.read_bytes()).hexdigest())
     return target

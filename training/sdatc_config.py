@@ -37,6 +37,7 @@ class SdatcDcmConfig(RunConfig):
         start: weights to begin with: a file, or the name of shipped ones.
         compression: how clips are spoilt; shares in ``clips`` of other chains say nothing here.
         pixel: what its result is compared with the truth by: ``l1``, or ``charbonnier``, which is smooth near zero.
+        last: factor of the rate of the last convolution, whose every step shows at once.
     """
 
     clips: ClipConfig = field(default_factory=_clips)
@@ -46,9 +47,11 @@ class SdatcDcmConfig(RunConfig):
     start: str = ""
     compression: CompressionConfig = field(default_factory=CompressionConfig)
     pixel: Literal["l1", "charbonnier"] = "l1"
+    last: float = 1.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check(self, "at least 0", "last")
         if self.network is None and not self.start:
             raise SettingError(f"Expected network ({', '.join(DCMS)}) or start, got neither; add one.")
 

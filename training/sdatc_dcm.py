@@ -64,12 +64,20 @@ def _set_up(config: SdatcDcmConfig, device: torch.device) -> Run:
         device=device,
         net=net,
         average=copy.deepcopy(net).eval().requires_grad_(False),
-        optimizer=torch.optim.Adam(parameter_groups(list(net.parameters()), config.optimizer.rate), betas=(0.9, 0.99)),
+        optimizer=_optimizer(net, config),
         dataset=CompressedClips(material, config, config.seed),
         material=material,
         validation=DcmValidation(config, held, device),
         export=_export,
     )
+
+
+def _optimizer(net: Dcm, config: SdatcDcmConfig) -> torch.optim.Adam:
+    last = list((net.upsample[0] if net.config.upsampler == "direct" else net.conv_last).parameters())
+    rest = [parameter for parameter in net.parameters() if all(parameter is not other for other in last)]
+    rate = config.optimizer.rate
+    groups = [*parameter_groups(rest, rate), *parameter_groups(last, rate * config.last)]
+    return torch.optim.Adam(groups, betas=(0.9, 0.99))
 
 
 def _export(run: Run, recent: Mapping[str, float]) -> None:

@@ -103,6 +103,17 @@ def test_it_starts_from_a_file_and_looks_at_what_is_held_back(folder: Path, tmp_
         sdatc_dcm.train(replace(more, output=tmp_path / "other", network=LIGHT))
 
 
+@pytest.mark.parametrize(("upsampler", "last"), [("direct", "upsample.0."), ("pixelshuffle", "conv_last.")])
+def test_the_last_convolution_has_a_rate_of_its_own(folder: Path, tmp_path: Path, upsampler: str, last: str) -> None:
+    network = replace(TINY, upsampler=upsampler)
+    first = sdatc_dcm.train(configure(folder, tmp_path / "first", network=network, steps=1))
+    more = configure(folder, tmp_path / "more", network=None, start=str(first), last=0.0, steps=1, ema=0.0)
+    before, after = tensors(first), tensors(sdatc_dcm.train(more))
+    same = {key for key, value in before.items() if torch.equal(value, after[key])}
+    assert {key for key in before if key.startswith(last)} <= same
+    assert "conv_first.weight" not in same
+
+
 def draws(config: CompressionConfig, count: int = 400) -> list[list[Any]]:
     rng = np.random.default_rng(0)
     return [sample_compression((256, 512), config, rng) for _ in range(count)]
