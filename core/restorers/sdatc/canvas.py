@@ -58,9 +58,9 @@ class Canvas:
         """A tile's side in pixels of the input; 0 if a tile of so many pixels holds the frame."""
         return 0 if pixels >= max(self.padded) else pixels // SCALE
 
-    def tile_side(self, side: int) -> int:
-        """Back to pixels of the canvas, a multiple of 64; see ``input_side``."""
-        return max(round(side * SCALE / NEEDED), 1) * NEEDED if side else max(self.padded)
+    def tile_side(self, side: int, least: int) -> int:
+        """Back to pixels of the canvas, a multiple of 64 from ``least`` on; see ``input_side``."""
+        return max(round(side * SCALE / NEEDED) * NEEDED, least) if side else max(self.padded)
 
 
 def enlarge(images: Tensor) -> Tensor:

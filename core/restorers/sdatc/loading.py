@@ -14,9 +14,8 @@ from ...motion.networks import load_flow_net
 from ...text.open_clip_h import load_open_clip_h
 
 HOW_TO_TRAIN = (
-    "nobody has published any, so train them: `textovsr train sdatc --help` says how, from a folder of videos and "
-    "Stable Diffusion 2.1 base. The distortion control module alone ships: it restores compressed video without this "
-    "system."
+    "nobody has published any, so train them, on Stable Diffusion 2.1 base and a folder of videos: `textovsr train "
+    "sdatc --data VIDEOS --set base.unet=FILE`, which takes days on a large graphics card; see `textovsr train --help`."
 )
 """What a user without weights needs to know."""
 
@@ -51,7 +50,7 @@ def load_sdatc_parts(
         UnknownCheckpointError: a file is another one, or something is missing in it, which is named.
     """
     states, configs = zip(*(_read_stage(path, stage) for stage, path in enumerate((stage1, stage2), 1)), strict=True)
-    of_unet, of_vae = _file(unet, "unet"), _file(vae or unet, "vae")
+    of_unet, of_vae = network_file(unet, "unet"), network_file(vae or unet, "vae")
     held = read_state_dict(of_unet, mapped=True)
     network = load_unet(held, str(of_unet))
     pictures = load_vae(held if of_vae == of_unet else read_state_dict(of_vae, mapped=True), str(of_vae))
@@ -87,8 +86,12 @@ def _read_stage(path: Path | None, stage: int) -> tuple[Mapping[str, Tensor], Sd
     return state, config
 
 
-def _file(path: Path, part: str) -> Path:
-    """The file of a network, in a folder as diffusers has it."""
+def network_file(path: Path, part: str) -> Path:
+    """The file of a network: a file itself, or what a folder as diffusers has it holds of ``part``, unet or vae.
+
+    Raises:
+        WeightsNotFoundError: there is none.
+    """
     if path.is_file():
         return path
     for folder in (path / part, path):

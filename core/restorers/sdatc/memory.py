@@ -9,7 +9,7 @@ from .canvas import LATENT, Canvas
 from .config import SDATC_SIDE, SdatcConfig
 
 LEAST_TILE = 256
-"""Side in pixels that no automatic tile of the denoiser is below: it is trained at twice that."""
+"""Side in pixels that the denoiser's tiles never go below unless asked to: it is trained at twice that."""
 
 LEAST_VAE_TILE = 64
 """The same of the autoencoder's, of which less must be known at once."""

@@ -35,7 +35,7 @@ from ..precision import in_single_precision
 from .canvas import LATENT, Canvas, enlarge
 from .codec import decode_frames, encode_frames
 from .config import SdatcConfig
-from .memory import Fitting, fit
+from .memory import LEAST_TILE, LEAST_VAE_TILE, Fitting, fit
 from .noise import clip_noise
 from .sampling import Clip, ClipSampler
 
@@ -136,7 +136,9 @@ class SdatcShot:
     def __init__(self, restorer: SdatcRestorer, canvas: Canvas, plan: WindowPlan) -> None:
         self._restorer, self._config, self._parts = restorer, restorer.config, restorer.parts
         self._canvas, self._plan = canvas, plan
-        self._tile, self._vae_tile = (canvas.tile_side(side) for side in plan.tiles[:2])
+        tile, vae_tile, _ = plan.tiles
+        self._tile = canvas.tile_side(tile, min(self._config.tile or LEAST_TILE, LEAST_TILE))
+        self._vae_tile = canvas.tile_side(vae_tile, LEAST_VAE_TILE)
         self._length = min(plan.length + plan.look_ahead, self._config.window)
         self._ahead = torch.zeros(0, LATENT_CHANNELS, *canvas.grid)
         self._before = _Seen(self._ahead, torch.zeros(0, 3, *canvas.frame, dtype=torch.float16))

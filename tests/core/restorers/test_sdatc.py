@@ -19,7 +19,7 @@ from textovsr.core.restoration import Restoration, Result, ShotFrame
 from textovsr.core.restorers.parts import HeldParts
 from textovsr.core.restorers.sdatc.canvas import Canvas
 from textovsr.core.restorers.sdatc.config import FlowGuidance, SdatcConfig
-from textovsr.core.restorers.sdatc.memory import fit
+from textovsr.core.restorers.sdatc.memory import LEAST_TILE, fit
 from textovsr.core.restorers.sdatc.restorer import EXACT, SdatcRestorer
 from textovsr.models.sdatc.denoiser import SdatcDenoiser
 from textovsr.tests.helpers.mgld import moving_clip
@@ -208,6 +208,7 @@ def test_with_little_memory_fewer_frames_go_through_the_denoiser_before_its_tile
     assert fitting(0.3) == (512, 64, 3)
     assert fitting(0.05) == (256, 64, 2)
     assert SdatcRestorer(tiny_parts(), QUICK, 1 << 36).plan(480, 640).tiles == (128, 128, 256)
+    assert [canvas.tile_side(side, LEAST_TILE) for side in (128, 64, 16, 0)] == [512, 256, 256, 2560]
 
 
 @pytest.mark.parametrize(

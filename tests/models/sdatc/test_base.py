@@ -13,6 +13,7 @@ from textovsr.models.mgld.temporal import TemporalAttention, TemporalConv
 from textovsr.models.mgld.unet import UNet
 from textovsr.models.mgld.video_vae import VideoVAE
 from textovsr.models.sdatc.base import load_unet, load_vae
+from textovsr.tests.helpers.mgld import published_keys
 from textovsr.tests.helpers.sdatc import TEXT, by_rule, noise, tiny_unet, tiny_vae
 
 
@@ -66,6 +67,25 @@ def test_the_autoencoder_of_a_single_file_does_what_the_original_does(prefix: st
     torch.testing.assert_close(found.mean, mean, rtol=0, atol=1e-5)
     torch.testing.assert_close(found.logvar, log_variance, rtol=0, atol=1e-5)
     torch.testing.assert_close(vae.decode(z).sample, original.decode(z, features, 2), rtol=0, atol=1e-5)
+
+
+def test_stable_diffusions_own_sizes_are_read_off_its_tensors() -> None:
+    """Those of MGLD-VSR's published files, which are built on version 2.1, without what MGLD-VSR added."""
+
+    def empty(manifest: str, prefix: str, added: tuple[str, ...]) -> dict[str, Tensor]:
+        keys = published_keys(manifest, prefix)
+        kept = {key: shape for key, shape in keys.items() if not any(word in key for word in added)}
+        return {key: torch.empty(shape, device="meta") for key, shape in kept.items()}
+
+    held = empty("mgld_unet_manifest.json", "model.diffusion_model.", ("spade", "temporal", "middle_block.3."))
+    for old, new in (("middle_block.2.", "middle_block.1."), ("middle_block.4.", "middle_block.2.")):
+        held = {key.replace(old, new): value for key, value in held.items()}
+    unet = load_unet({f"model.diffusion_model.{key}": value for key, value in held.items()})
+    assert round(sum(value.numel() for value in unet.parameters()) / 1e6, 2) == 865.91
+    assert unet.config["attention_head_dim"] == (5, 10, 20, 20)
+    assert unet.config["down_block_types"] == ("CrossAttnDownBlock2D",) * 3 + ("DownBlock2D",)
+    vae = load_vae(empty("mgld_video_vae_manifest.json", "", ("fusion", "temporal")))
+    assert round(sum(value.numel() for value in vae.parameters()) / 1e6, 2) == 83.65
 
 
 @torch.inference_mode()

@@ -90,6 +90,17 @@ def test_prompts_to_the_letter_of_the_equation_are_too_many() -> None:
     assert sum(sizes.values()) > 1.3 * PAPER
 
 
+def test_at_full_size_all_parts_fit_each_other() -> None:
+    """Without memory: of a clip of two frames of 64 by 128 pixels."""
+    unet, vae = stable_diffusion()
+    with torch.device("meta"), torch.inference_mode():
+        denoiser, pictures = SdatcDenoiser(unet, SdatcNetConfig()), SdatcVae(vae, SdatcNetConfig())
+        frames = Dcm()(torch.empty(2, 3, 16, 32))
+        latents, _, features = pictures.encode(frames)
+        assert denoiser(latents, 999, torch.empty(2, 77, 1024), latents).shape == (2, 4, 8, 16)
+        assert pictures.decode(latents, features, 2, 0.75).shape == frames.shape == (2, 3, 64, 128)
+
+
 def test_sizes_go_through_text_and_back() -> None:
     config = SdatcNetConfig(ControlConfig("copy", multipliers=(1, 2)), stam=StamConfig("cube"), cfw=CfwConfig((1,)))
     assert SdatcNetConfig.from_dict(config.as_dict()) == config
