@@ -15,6 +15,7 @@ from textovsr.core.restorers.star.config import StarConfig
 from textovsr.core.restorers.star.restorer import StarRestorer
 from textovsr.core.restorers.star.vae import SvdVae, SvdVaeConfig
 from textovsr.models.open_clip_text import OpenClipConfig, OpenClipText
+from textovsr.models.star.chunks import Chunks
 from textovsr.tests.helpers.star import TINY, by_rule, tiny_star
 
 ENOUGH = 1 << 36
@@ -47,8 +48,9 @@ class ToyDenoiser(nn.Module):
         super().__init__()
         self.mixing = nn.Parameter(torch.tensor(mixing), requires_grad=False)
 
-    def forward(self, x: Tensor, timestep: int, text: Tensor, hint: Tensor) -> Tensor:
-        """(1,4,F,h,w), t, (1,K,D), (1,4,F,h,w) -> (1,4,F,h,w)."""
+    def forward(self, x: Tensor, timestep: int, text: Tensor, hint: Tensor, chunks: Chunks) -> Tensor:
+        """(1,4,F,h,w), t, (1,K,D), (1,4,F,h,w), ... -> (1,4,F,h,w)."""
+        self.chunks = chunks
         velocity = 0.6 * x - 0.3 * hint + text.mean() * torch.tanh(x + hint)
         rim = F.pad(_along_time(velocity, 2).float(), (1, 1, 1, 1, 0, 0), mode="replicate")
         return torch.lerp(velocity, F.avg_pool3d(rim, (1, 3, 3), stride=1).to(x), float(self.mixing))

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ....models.star.chunks import Chunks
 from ...color_fix import fix_color
 from ...config import SCALE
 from ...diffusion.frame_noise import frame_noise
@@ -26,7 +27,7 @@ from ..parts import Parts, TellStep, untold
 from .canvas import Canvas
 from .codec import Codec, decode_groups, groups
 from .config import StarConfig
-from .memory import plan_tiles
+from .memory import least_chunks, plan_chunks, plan_tiles
 from .sampling import OF_LATENTS, Clip, ClipSampler
 from .vae import SvdVae
 
@@ -74,7 +75,9 @@ class StarRestorer:
 
     def open_shot(self, height: int, width: int, plan: WindowPlan) -> Shot:
         """Start a shot; the plan's tiles are those of ``plan``."""
-        return StarShot(self, Canvas.of((height, width), self.config), plan)
+        shrunk = plan != self.plan(height, width)
+        chunks = least_chunks() if shrunk else plan_chunks(self.memory, self.parts.dtype)
+        return StarShot(self, Canvas.of((height, width), self.config), plan, chunks)
 
     def texts(self, prompt: str) -> tuple[Tensor, Tensor]:
         """What the denoiser reads of a caption and of what is not wanted, (K,D) each; computed once for each."""
@@ -93,9 +96,9 @@ class StarRestorer:
 class StarShot:
     """One shot: the latents that the next span is blended with, and those that its decoder looks back at."""
 
-    def __init__(self, restorer: StarRestorer, canvas: Canvas, plan: WindowPlan) -> None:
+    def __init__(self, restorer: StarRestorer, canvas: Canvas, plan: WindowPlan, chunks: Chunks) -> None:
         self._restorer, self._config, self._parts = restorer, restorer.config, restorer.parts
-        self._canvas = canvas
+        self._canvas, self._chunks = canvas, chunks
         self._tile, self._vae_tile = (canvas.tile_side(side) for side in plan.tiles)
         self._ahead = self._before = torch.zeros(0, _CHANNELS, *canvas.grid)
 
@@ -143,7 +146,7 @@ class StarShot:
         if config.latents == "sample":
             mean = mean + deviation * noise(OF_LATENTS)
         (denoiser,) = self._parts.use("denoiser")
-        sampler = ClipSampler(denoiser, self._tile, config, check, self._restorer.tell_step)
+        sampler = ClipSampler(denoiser, self._tile, config, check, self._chunks, self._restorer.tell_step)
         return sampler.sample(Clip(mean, positive, negative, noise)).cpu()
 
     def _encode(self, window: Window[PromptedFrame], check: Check) -> tuple[Tensor, Tensor]:

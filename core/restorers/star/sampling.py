@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from ....models.star.chunks import Chunks
 from ...diffusion.dpm_solver import sample_dpmpp_2m_sde
 from ...diffusion.log_snr import LAST, Levels, alpha_sigma, noise_levels
 from ...diffusion.tiles import average_tiles
@@ -42,10 +43,11 @@ class ClipSampler:
     """Samples clips.
 
     Attributes:
-        denoiser: (x, timestep, text, hint) -> velocity, see ``models.star.net``.
+        denoiser: (x, timestep, text, hint, chunks) -> velocity, see ``models.star.net``.
         side: of the tiles of every step in pixels, a multiple of 64; 0 is the whole frame.
         config: levels, guidance, windows.
         check: called before every tile; raises to cancel.
+        chunks: what goes through a layer of the denoiser at once.
         tell: called after every step.
     """
 
@@ -53,6 +55,7 @@ class ClipSampler:
     side: int
     config: StarConfig
     check: Check
+    chunks: Chunks
     tell: TellStep = untold
 
     def sample(self, clip: Clip) -> Tensor:
@@ -98,7 +101,7 @@ class ClipSampler:
     def _predict(self, x: Tensor, hint: Tensor, timestep: int, text: Tensor) -> Tensor:
         self.check()
         noisy, seen = (part.transpose(0, 1)[None].to(text.dtype) for part in (x, hint))  # (F,4,h,w) -> (1,4,F,h,w)
-        velocity: Tensor = self.denoiser(noisy, timestep, text[None], seen)
+        velocity: Tensor = self.denoiser(noisy, timestep, text[None], seen, self.chunks)
         return velocity[0].transpose(0, 1).float()
 
 

@@ -12,6 +12,7 @@ from textovsr.core.restorers.parts import HeldParts
 from textovsr.core.restorers.star.config import STAR_POSITIVE, StarConfig
 from textovsr.core.restorers.star.restorer import StarRestorer
 from textovsr.core.restorers.star.sampling import BEGINNING, Clip, ClipSampler
+from textovsr.models.star.chunks import WHOLE
 from textovsr.tests.helpers.rule import GOLDEN
 from textovsr.tests.helpers.star_shots import (
     ENOUGH,
@@ -62,7 +63,7 @@ def test_the_published_runs_are_reproduced(name: str, config: StarConfig, frames
     def noise(kind: str) -> Tensor:
         return beginning if kind == BEGINNING else drawn(1000 + int(kind), frames=frames)[0]
 
-    sampler = ClipSampler(ToyDenoiser(0.0), 0, config, lambda: None, lambda *step: told.append(step))
+    sampler = ClipSampler(ToyDenoiser(0.0), 0, config, lambda: None, WHOLE, lambda *step: told.append(step))
     found = sampler.sample(Clip(latents, torch.tensor([[0.7]]), torch.tensor([[-0.2]]), noise))
     expected = golden()[f"{name}_out"][0].transpose(0, 1)
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)

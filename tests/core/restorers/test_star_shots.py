@@ -10,6 +10,7 @@ from textovsr.core.errors import CancelledError, OutOfMemoryError
 from textovsr.core.journal import Pause
 from textovsr.core.restoration import Result
 from textovsr.core.restorers.star.config import StarConfig
+from textovsr.core.windows import WindowPlan
 from textovsr.tests.helpers.star_shots import (
     QUICK,
     WatchedParts,
@@ -128,3 +129,16 @@ def test_memory_and_size_set_the_tiles() -> None:
     assert tiles(StarConfig(tile=512, vae_tile=256), 1) == (128, 64)
     plan = make_toy(StarConfig()).plan(240, 426)
     assert (plan.length, plan.look_ahead) == (24, 8)
+
+
+@pytest.mark.parametrize(("memory", "least"), [(1 << 36, 1 << 25), (1 << 32, 1 << 22), (1, 1 << 21)])
+def test_memory_sets_what_goes_through_a_layer_at_once(memory: int, least: int) -> None:
+    """Which changes nothing but memory and speed; once that ran out, it is the least."""
+    toys = toy_networks()
+    list(start(clip(2), make_toy(memory=memory)))
+    assert least <= toys["denoiser"].chunks.spatial < 2 * least  # type: ignore[operator,union-attr]
+    restorer = make_toy(memory=memory)
+    shot = restorer.open_shot(16, 16, WindowPlan(4, 2, (0, 0)))
+    assert restorer.plan(16, 16) == WindowPlan(4, 2, (0, 0)) or memory == 1
+    assert shot._chunks.spatial == toys["denoiser"].chunks.spatial  # type: ignore[attr-defined,union-attr]
+    assert restorer.open_shot(16, 16, WindowPlan(4, 2, (16, 16)))._chunks.spatial == 1 << 21  # type: ignore[attr-defined]
