@@ -57,6 +57,13 @@ SHIPPED = (
         purpose="64 channels: finer, four times slower; for a GPU, or patience.",
         detail_sha256="4eb2fce675d260afb573bd91006dda94058ed460bb80f96ab034183986ba3648",
     ),
+    Shipped(
+        name="sdatc-dcm",
+        file="sdatc-dcm.safetensors",
+        sha256="49c757498c50f4911bd4d247ec055bdf0c4617bd3ebe0955d31d5ae710afb18a",
+        licence="Apache-2.0",
+        purpose="Takes back compression, each frame for itself and without words: SDATC's first module alone.",
+    ),
 )
 """The first one is the default."""
 
