@@ -145,6 +145,6 @@ def _collect(options: argparse.Namespace) -> Outcome:
 def _interrupted(options: argparse.Namespace) -> str:
     return (
         "the last checkpoint is kept, the same command goes on after it"
-        if not options.collect
+        if options.collect in ([], [SDATC])
         else "nothing was written"
     )

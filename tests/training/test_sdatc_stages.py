@@ -90,8 +90,12 @@ def second(folder: Path, output: Path, base: BaseConfig, start: Path, **changes:
 
 @pytest.fixture(scope="module")
 def stage1(folder: Path, base: BaseConfig, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The file of a short stage 1."""
-    return sdatc_stage1.train(first(folder, tmp_path_factory.mktemp("stage1"), base))
+    """The file of a short stage 1, that looked at what its DCM makes of a clip."""
+    output = tmp_path_factory.mktemp("stage1")
+    validation = ValidationConfig(every=4, data=folder, clips=1)
+    path = sdatc_stage1.train(first(folder, output, base, validation=validation))
+    assert len((output / "validation.csv").read_text().splitlines()) == 2
+    return path
 
 
 def losses_of(train: Train, config: RunConfig) -> dict[str, list[float]]:

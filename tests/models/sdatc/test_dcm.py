@@ -28,6 +28,34 @@ def test_the_sizes_are_those_of_swinir(config: DcmConfig, millions: float) -> No
     assert sum(p.numel() for p in net.parameters()) / 1e6 == pytest.approx(millions, abs=0.05)
 
 
+@pytest.mark.filterwarnings("ignore")  # of what spandrel loads
+@pytest.mark.parametrize(("upsampler", "theirs"), [("pixelshuffle", "pixelshuffle"), ("direct", "pixelshuffledirect")])
+def test_it_computes_what_swinir_does(upsampler: str, theirs: str) -> None:
+    """spandrel's SwinIR with the same weights, and no mean colour to shift by."""
+    module = pytest.importorskip("spandrel.architectures.SwinIR.__arch.SwinIR")
+    ours = network(replace(TINY, upsampler=upsampler, groups=2, depth=3))
+    other = module.SwinIR(
+        img_size=16,
+        window_size=8,
+        embed_dim=TINY.channels,
+        depths=[3, 3],
+        num_heads=[TINY.heads, TINY.heads],
+        mlp_ratio=TINY.mlp_ratio,
+        upscale=4,
+        upsampler=theirs,
+        img_range=1.0,
+    ).eval()
+    other.mean = torch.zeros(1, dtype=torch.float64)
+    missing = other.load_state_dict(ours.state_dict(), strict=False)
+    ours, other = ours.double(), other.double()
+    assert not missing.unexpected_keys
+    assert all(key.endswith(("relative_position_index", "attn_mask")) for key in missing.missing_keys)
+    for size in ((16, 16), (24, 40), (13, 22)):
+        frames = torch.rand(2, 3, *size, dtype=torch.float64)
+        with torch.no_grad():
+            torch.testing.assert_close(ours(frames), other(frames), rtol=0, atol=1e-10)
+
+
 @pytest.mark.parametrize("upsampler", ["pixelshuffle", "direct"])
 @pytest.mark.parametrize("size", [(16, 24), (17, 9), (3, 20)])
 def test_any_size_comes_out_four_times_as_large(size: tuple[int, int], upsampler: str) -> None:
