@@ -27,7 +27,7 @@ from textovsr.tests.helpers.sdatc import TINY, tiny_networks, tiny_parts, tiny_u
 
 FRAMES = 17
 SIZE = (24, 40)
-SMALL = (16, 24)
+SMALL = (16, 16)
 QUICK = SdatcConfig(steps=2)
 
 
@@ -47,7 +47,9 @@ class WatchedParts:
 
 
 def frames(count: int, size: tuple[int, int] = SMALL, prompt: str = "") -> list[ShotFrame]:
-    return [ShotFrame(image, prompt, pts=i) for i, image in enumerate(moving_clip(FRAMES, *size)[:count])]
+    height, width = size
+    clip = moving_clip(FRAMES, max(height, 24), max(width, 24))[:count, :, :height, :width]
+    return [ShotFrame(image, prompt, pts=i) for i, image in enumerate(clip)]
 
 
 def run(
@@ -131,7 +133,7 @@ def test_what_is_carried_is_small() -> None:
 @pytest.mark.parametrize("count", range(1, 10))
 def test_any_number_of_frames(count: int) -> None:
     result = images(run(QUICK, frames(count)))
-    assert result.shape == (count, 3, 64, 96)
+    assert result.shape == (count, 3, 64, 64)
     assert result.isfinite().all()
 
 
