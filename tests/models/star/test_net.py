@@ -1,5 +1,7 @@
 """STAR's network against the published code and its checkpoint's keys."""
 
+import copy
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -103,6 +105,16 @@ def test_everything_has_a_say_in_the_first_frame(changed: str) -> None:
     text += changed == "text"
     after = tiny_star()(x, 500 if changed == "timestep" else 300, text, hint)
     assert (after - before)[:, :, 0].abs().max() > 1e-3
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
+def test_half_precision_is_kept_throughout(dtype: torch.dtype) -> None:
+    x, text, hint = tiny_inputs()
+    whole = tiny_star()(x, 300, text, hint)
+    found = copy.deepcopy(tiny_star()).to(dtype)(x.to(dtype), 300, text.to(dtype), hint.to(dtype))
+    assert found.dtype == dtype
+    assert (found.float() - whole).std() < (0.004 if dtype == torch.float16 else 0.03) * whole.std()
 
 
 @torch.inference_mode()
