@@ -75,16 +75,6 @@ def packets(path: Path, kind: str) -> list[bytes]:
         return [bytes(packet) for packet in container.demux(stream) if packet.size]
 
 
-def test_the_module_that_takes_back_compression_runs_in_the_node(
-    clip: Path, server: ComfyServer, put_input: Callable[[Path], str], run_prompt: Callable[..., PromptResult]
-) -> None:
-    """The shipped ``sdatc-dcm``, chosen by its name."""
-    path = saved(server, run_prompt(journey(put_input(clip), "sdatc-dcm")))
-    with av.open(str(path)) as container:
-        sizes = [(frame.width, frame.height) for frame in container.decode(video=0)]
-    assert sizes == [(192, 128)] * len(PTS)
-
-
 def test_a_video_comes_back_four_times_larger_with_its_times_and_sound(
     clip: Path,
     tiny: str,
