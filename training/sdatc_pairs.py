@@ -2,7 +2,7 @@
 
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -34,6 +34,16 @@ class Pair(NamedTuple):
     latents: Tensor
 
 
+class PairsMade(NamedTuple):
+    """How many there are; as words for people."""
+
+    done: int
+    total: int
+
+    def __str__(self) -> str:
+        return f"sampled clip {self.done}/{self.total}"
+
+
 class Sampling(NamedTuple):
     """The networks of stage 1, on a device, and (1,K,D), what the denoiser reads of no words."""
 
@@ -44,10 +54,23 @@ class Sampling(NamedTuple):
 
 
 @torch.no_grad()
-def make_pairs(clips: ClipDataset, networks: Sampling, config: PairsConfig, folder: Path) -> list[Path]:
+def make_pairs(
+    clips: ClipDataset,
+    networks: Sampling,
+    config: PairsConfig,
+    folder: Path,
+    report: Callable[[PairsMade], None] | None = None,
+) -> list[Path]:
     """Make the pairs that are not there yet; returns all files.
 
     Which clip and which noise a pair has is decided by the seed of ``clips`` and its number alone.
+
+    Args:
+        clips: where they come from.
+        networks: of stage 1.
+        config: how many, and how they are sampled.
+        folder: where they go.
+        report: is told after each.
     """
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"{number:06}.safetensors" for number in range(config.count)]
@@ -60,7 +83,7 @@ def make_pairs(clips: ClipDataset, networks: Sampling, config: PairsConfig, fold
         kept = {"hr": _bytes(sample.hr), "lr": _bytes(sample.lr), "latents": latents}
         save_file({key: value.contiguous() for key, value in kept.items()}, partial)
         partial.replace(path)
-        log.info("pairs %d/%d", number + 1, config.count)
+        (report or _log)(PairsMade(number + 1, config.count))
     return paths
 
 
@@ -108,6 +131,10 @@ def _sample(lr: Tensor, networks: Sampling, config: PairsConfig, seed: tuple[int
 
     text = networks.text.expand(len(condition), -1, -1)
     return sampler.sample(Clip(condition.float(), text, None, noise, condition[:0].float()))
+
+
+def _log(made: PairsMade) -> None:
+    log.info("%s", made)
 
 
 def _bytes(clip: Tensor) -> Tensor:

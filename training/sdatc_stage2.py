@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -58,7 +59,7 @@ class Stage2:
 def train(config: SdatcStage2Config, report: Report | None = None) -> Path:
     """Run, or resume, stage 2, after making its pairs; arguments, result and errors as in ``stage1.train``."""
     networks: list[Stage2] = []
-    with open_run(config, partial(_set_up, networks=networks)) as run:
+    with open_run(config, partial(_set_up, networks=networks, report=report)) as run:
         (net,) = networks
         judged = net.ted is not None and net.opponent is not None
         run.resume({"discriminator": net.ted, "discriminator_optimizer": net.opponent} if judged else {})
@@ -125,7 +126,7 @@ def _teach_discriminator(run: Run, ted: TED, batch: Pair, out: Tensor) -> None:
         run.note({f"discriminator_{name}": loss})
 
 
-def _set_up(config: SdatcStage2Config, device: torch.device, networks: list[Stage2]) -> Run:
+def _set_up(config: SdatcStage2Config, device: torch.device, networks: list[Stage2], report: Any) -> Run:
     torch.manual_seed(config.seed)
     base = load_base(config.base)
     state = read_state_dict(config.start)
@@ -138,7 +139,8 @@ def _set_up(config: SdatcStage2Config, device: torch.device, networks: list[Stag
     vae = SdatcVae(base.vae, config.sizes or sizes).to(device)
     material, _ = find_material(config)
     sampling = Sampling(dcm.to(device), denoiser.to(device), vae, base.text.to(device))
-    paths = make_pairs(CompressedClips(material, config, config.seed), sampling, config.pairs, config.output / "pairs")
+    clips = CompressedClips(material, config, config.seed)
+    paths = make_pairs(clips, sampling, config.pairs, config.output / "pairs", report)
     del denoiser, sampling, base
     vae.frugal = config.frugal
     learning = Learning(None, vae_parameters(vae))

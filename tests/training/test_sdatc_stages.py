@@ -205,8 +205,9 @@ def test_a_resumed_run_ends_where_an_uninterrupted_one_does(
 
 
 def test_pairs_are_made_once(folder: Path, tmp_path: Path, base: BaseConfig, stage1: Path) -> None:
-    config = second(folder, tmp_path, base, stage1, steps=1)
-    sdatc_stage2.train(config)
+    config, told = second(folder, tmp_path, base, stage1, steps=1), []
+    sdatc_stage2.train(config, told.append)
+    assert [str(progress) for progress in told[:2]] == ["sampled clip 1/2", "sampled clip 2/2"]
     paths = sorted((tmp_path / "pairs").iterdir())
     times = [path.stat().st_mtime_ns for path in paths]
     kept = load_file(paths[0])
