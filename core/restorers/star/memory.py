@@ -9,7 +9,7 @@ from .canvas import LATENT, STEP, Canvas
 from .config import StarConfig
 
 LEAST_TILE = 256
-"""Side in pixels that no automatic tile of the denoiser goes below; it was trained at 1280x720."""
+"""Side in pixels that no automatic tile of the denoiser goes below; published, it sees 1280x720 at least."""
 
 LEAST_VAE_TILE = 128
 """The same of the autoencoder's."""
@@ -24,7 +24,7 @@ Counted: 30 and 13100.
 """
 
 _LEAST_CHUNK, _MOST_CHUNK = 1 << 21, 1 << 25
-"""Numbers that go through a layer at once: fewer are slow, more are no quicker."""
+"""Numbers that go through a layer at once: from many small pieces to the network's own choice."""
 
 _DECODER_BYTES = 5000
 """Held at once for a pixel of a frame by the published decoder, whose norms keep single precision; counted: 4096."""

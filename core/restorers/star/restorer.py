@@ -24,6 +24,7 @@ from ...tiles import Check
 from ...windows import Window, WindowPlan
 from ..fingerprint import fingerprint
 from ..parts import Parts, TellStep, untold
+from ..precision import in_single_precision
 from .canvas import Canvas
 from .codec import Codec, decode_groups, groups
 from .config import StarConfig
@@ -172,7 +173,7 @@ class StarShot:
 
     def _codec(self, check: Check) -> Codec:
         vae = cast("SvdVae", self._parts.use("vae")[0])
-        return Codec(vae, self._parts.dtype, self._vae_tile, check)
+        return Codec(in_single_precision(vae), self._parts.dtype, self._vae_tile, check)
 
 
 def _prompt(window: Window[PromptedFrame]) -> str:

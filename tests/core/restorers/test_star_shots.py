@@ -109,6 +109,17 @@ def test_less_memory_means_smaller_tiles_not_the_end(name: str) -> None:
     assert float((found - whole).abs().mean()) < 0.2 * float(whole.std())
 
 
+def test_spans_that_overlap_are_as_one() -> None:
+    """A frame has the same noise in every span, and is taken from where it has others beside it."""
+    frames, config = clip(20, 24, 40), replace(QUICK, color_fix="none")
+    whole = run(frames, replace(config, span=20, window=20))
+    apart, shared = (run(frames, replace(config, span=8, window=8, overlap=overlap)) for overlap in (0, 4))
+    off = [(found - whole).abs().mean(dim=(1, 2, 3)) / whole.std() for found in (apart, shared)]
+    assert float(off[0][7]) > 0.2, "the last of a span misses the next one"
+    assert float(off[1].max()) < 0.01
+    assert float(off[1][:4].max()) < 1e-3
+
+
 def test_no_memory_at_all_is_said() -> None:
     def allow(name: str, count: int) -> None:
         if name == "denoiser":
