@@ -1,11 +1,15 @@
 """Any setting of a system by its name, for those that have no widget: ``curve=cut, context=0``."""
 
+import re
 from dataclasses import fields, replace
 from typing import Any, TypeVar
 
 from ..errors import SettingError
 
 Config = TypeVar("Config")
+
+_BETWEEN = re.compile(r"[,\n]\s*(?=\w+\s*=)")
+"""What separates two settings; a text among the values may hold commas."""
 
 _WORDS = {"true": True, "yes": True, "false": False, "no": False}
 
@@ -15,13 +19,13 @@ def with_options(config: Config, text: str) -> Config:
 
     Args:
         config: a frozen dataclass; settings that are neither numbers, words nor switches cannot be changed by name.
-        text: ``name=value``, separated by commas or line breaks; may be empty.
+        text: ``name=value``, separated by commas or line breaks; may be empty. A value may hold commas.
 
     Raises:
         SettingError: something is not of this form, there is no such setting, or it cannot have this value.
     """
     changed: dict[str, Any] = {}
-    for part in filter(None, map(str.strip, text.replace("\n", ",").split(","))):
+    for part in filter(None, _BETWEEN.split(text.strip(" ,\n"))):
         name, equals, value = (piece.strip() for piece in part.partition("="))
         known = _changeable(config)
         if not equals or name not in known:

@@ -65,6 +65,14 @@ def loaded_flow(name: str = SHIPPED_FLOW) -> Flow:
     return Flow(patcher.model, patcher.load_device)
 
 
+class _Held(torch.nn.Module):
+    """A network in a hull that ComfyUI may set attributes of: a network of diffusers allows no ``device``."""
+
+    def __init__(self, network: torch.nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+
 class HostParts:
     """``Parts`` under ComfyUI's memory management: on the device when asked for, elsewhere when others need the room.
 
@@ -79,7 +87,7 @@ class HostParts:
         rest = torch.device("cpu")
         self._patchers = {
             name: comfy.model_patcher.ModelPatcher(
-                network.to(torch.float32 if name in exact else self.dtype), self.device, rest
+                _Held(network.to(torch.float32 if name in exact else self.dtype)), self.device, rest
             )
             for name, network in networks.items()
         }
@@ -88,7 +96,7 @@ class HostParts:
         """See ``core.restorers.parts.Parts``."""
         wanted = [self._patchers[name] for name in names]
         comfy.model_management.load_models_gpu(wanted, memory_required=_PART_BYTES, force_full_load=True)
-        return tuple(patcher.model for patcher in wanted)
+        return tuple(patcher.model.network for patcher in wanted)
 
     @property
     def memory(self) -> int:

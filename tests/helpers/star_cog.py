@@ -68,12 +68,13 @@ def small_transformer() -> "StarCogTransformer":
     return network.eval().requires_grad_(False)
 
 
-@lru_cache(maxsize=1)
-def quick_vae() -> nn.Module:
-    """An autoencoder of 8 channels, with CogVideoX's steps in space and time."""
+@lru_cache(maxsize=2)
+def quick_vae(channels: int = 8, groups: int = 4) -> nn.Module:
+    """An autoencoder of few channels, with CogVideoX's steps in space and time; in files there are always 32 groups."""
     from textovsr.models.star_cog.vae import CogVideoXVAE
 
-    sizes = {"block_out_channels": (8,) * 4, "layers_per_block": 1, "norm_num_groups": 4, "latent_channels": 16}
+    widths = (channels,) * 4
+    sizes = {"block_out_channels": widths, "layers_per_block": 1, "norm_num_groups": groups, "latent_channels": 16}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         return CogVideoXVAE(**sizes).eval().requires_grad_(False)

@@ -1,4 +1,4 @@
-"""DiffusionRestore in a real ComfyUI: both pipelines whole, at reduced width; killed, and gone on with."""
+"""DiffusionRestore in a real ComfyUI: every pipeline whole, at reduced width; killed, and gone on with."""
 
 import signal
 import sys
@@ -12,7 +12,7 @@ import av
 import pytest
 
 from textovsr.core.video.reader import VideoReader
-from textovsr.tests.helpers.diffusion_files import save_diffvsr, save_mgld
+from textovsr.tests.helpers.diffusion_files import save_diffvsr, save_mgld, save_sdatc, save_star, save_star_cog
 from textovsr.tests.helpers.frames import decoded
 from textovsr.tools.comfy_client import ComfyClient, Event, node_progress
 from textovsr.tools.comfy_server import ComfyServer, comfy_server, prepare_base
@@ -25,6 +25,9 @@ WIDTH, HEIGHT = 32, 18
 SYSTEMS: dict[str, tuple[Callable[[Path], None], dict[str, Any]]] = {
     "MGLD-VSR": (save_mgld, {"steps": 2, "least_side": 64}),
     "DiffVSR": (save_diffvsr, {"steps": 2}),
+    "STAR (heavy)": (save_star, {"steps": 3, "options": "window=9, span=9"}),
+    "STAR-CogVideoX": (save_star_cog, {"steps": 2, "options": "window=9, overlap=4"}),
+    "SDATC": (save_sdatc, {"steps": 2}),
 }
 
 
@@ -59,14 +62,19 @@ def run_until_killed(server: ComfyServer, system: str) -> None:
         if any(node == "2" and done > FRAMES / 2 for node, done, _ in node_progress(event)):
             server.process.send_signal(signal.SIGKILL)
 
+    ends: list[Any] = []
+
     def wait() -> None:
         try:
-            ComfyClient(server.address).run(journey(system), on_event=follow)
+            ends.append(ComfyClient(server.address).run(journey(system), on_event=follow).error)
         except Exception:  # noqa: BLE001  (the connection breaks in one of many ways: that is the point)
             return
 
-    threading.Thread(target=wait, daemon=True).start()
-    server.process.wait(300)
+    running = threading.Thread(target=wait, daemon=True)
+    running.start()
+    while server.process.poll() is None:
+        running.join(0.2)
+        assert not ends, f"it ended before it was killed: {ends}"
 
 
 def result(server: ComfyServer, system: str, **changed: Any) -> tuple[Path, float]:
