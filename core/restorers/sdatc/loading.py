@@ -15,7 +15,8 @@ from ...text.open_clip_h import load_open_clip_h
 
 HOW_TO_TRAIN = (
     "nobody has published any, so train them, on Stable Diffusion 2.1 base and a folder of videos: `textovsr train "
-    "sdatc --data VIDEOS --set base.unet=FILE`, which takes days on a large graphics card; see `textovsr train --help`."
+    "sdatc --data VIDEOS --set base.unet=FILE`, see `textovsr train --help`. Its distortion control module is trained "
+    "and ships: `textovsr upscale --weights sdatc-dcm`."
 )
 """What a user without weights needs to know."""
 
