@@ -1,5 +1,7 @@
 """SDATC's autoencoder over frames of any size: tiles that overlap and are averaged."""
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
@@ -10,57 +12,65 @@ from ...tiles import Check
 from .canvas import LATENT
 
 
-def encode_frames(vae: SdatcVae, frames: Tensor, side: int, check: Check) -> Tensor:
-    """Latents of frames, one by one.
+@dataclass(frozen=True)
+class Codec:
+    """Turns frames into latents and back.
 
-    Args:
+    Attributes:
         vae: on its device, in single precision.
-        frames: (T,3,8h,8w) RGB in [-1,1], CPU.
         side: of a tile in pixels, a multiple of 8.
-        check: called before every tile; raises to cancel.
-
-    Returns:
-        The mean of what the encoder says, (T,4,h,w), scaled, float32, CPU.
+        check: called before every piece of a tile; raises to cancel.
     """
-    like, found = next(vae.parameters()), []
-    for frame in frames.split(1):
 
-        def part(rows: slice, columns: slice, frame: Tensor = frame) -> Tensor:
-            check()
-            return vae.encode(frame[..., _pixels(rows), _pixels(columns)].to(like))[0].float().cpu()
+    vae: SdatcVae
+    side: int
+    check: Check
 
-        size = frame.shape[-2] // LATENT, frame.shape[-1] // LATENT
-        found.append(LATENT_SCALE * average_tiles(part, size, _tiling(side // LATENT)))
-    return torch.cat(found)
+    def encode(self, frames: Tensor) -> Tensor:
+        """Latents of frames, one by one.
 
+        Args:
+            frames: (T,3,8h,8w) RGB in [-1,1], CPU.
 
-def decode_frames(vae: SdatcVae, latents: Tensor, frames: Tensor, fidelity: float, side: int, check: Check) -> Tensor:
-    """Frames of one clip from their latents, led by the features of others.
+        Returns:
+            The mean of what the encoder says, (T,4,h,w), scaled, float32, CPU.
+        """
+        found = []
+        for frame in frames.split(1):
 
-    Args:
-        vae: as in ``encode_frames``.
-        latents: (T,4,h,w), scaled.
-        frames: (T,3,8h,8w) RGB in [-1,1], CPU, of which the features are made, tile by tile.
-        fidelity: how much these count.
-        side: of a tile in pixels, a multiple of 8.
-        check: called before every tile; raises to cancel.
+            def part(rows: slice, columns: slice, frame: Tensor = frame) -> Tensor:
+                return self._encoded(frame[..., _pixels(rows), _pixels(columns)])[0].float().cpu()
 
-    Returns:
-        (T,3,8h,8w), about [-1,1], float32, CPU.
-    """
-    like = next(vae.parameters())
+            size = frame.shape[-2] // LATENT, frame.shape[-1] // LATENT
+            found.append(LATENT_SCALE * average_tiles(part, size, _tiling(self.side // LATENT)))
+        return torch.cat(found)
 
-    def part(rows: slice, columns: slice) -> Tensor:
-        features: list[list[Tensor]] = []
-        for frame in frames[..., rows, columns].split(1):
-            check()
-            features.append(vae.encode(frame.to(like))[2])
-        check()
-        z = latents[..., _latent(rows), _latent(columns)].to(like) / LATENT_SCALE
-        joined = [torch.cat(level) for level in zip(*features, strict=True)]
-        return vae.decode(z, joined, len(z), fidelity).float().cpu()
+    def decode(self, latents: Tensor, frames: Tensor, fidelity: float) -> Tensor:
+        """Frames of one clip from their latents, led by the features of others.
 
-    return average_tiles(part, (frames.shape[-2], frames.shape[-1]), _tiling(side))
+        Args:
+            latents: (T,4,h,w), scaled, on any device.
+            frames: (T,3,8h,8w) RGB in [-1,1], CPU, of which the features are made, tile by tile.
+            fidelity: how much these count.
+
+        Returns:
+            (T,3,8h,8w), about [-1,1], float32, CPU.
+        """
+
+        def part(rows: slice, columns: slice) -> Tensor:
+            features = [self._encoded(frame)[1] for frame in frames[..., rows, columns].split(1)]
+            self.check()
+            z = latents[..., _latent(rows), _latent(columns)].to(next(self.vae.parameters())) / LATENT_SCALE
+            joined = [torch.cat(level) for level in zip(*features, strict=True)]
+            return self.vae.decode(z, joined, len(z), fidelity).float().cpu()
+
+        return average_tiles(part, (frames.shape[-2], frames.shape[-1]), _tiling(self.side))
+
+    def _encoded(self, frame: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Mean and features."""
+        self.check()
+        mean, _, features = self.vae.encode(frame.to(next(self.vae.parameters())))
+        return mean, features
 
 
 def _tiling(side: int) -> Tiling:

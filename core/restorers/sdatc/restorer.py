@@ -33,7 +33,7 @@ from ..mgld.motion import clip_motion
 from ..parts import Parts, TellStep, untold
 from ..precision import in_single_precision
 from .canvas import LATENT, Canvas, enlarge
-from .codec import decode_frames, encode_frames
+from .codec import Codec
 from .config import SdatcConfig
 from .memory import LEAST_TILE, LEAST_VAE_TILE, Fitting, fit
 from .noise import clip_noise
@@ -193,7 +193,7 @@ class SdatcShot:
         motion = self._motion(pictures.of(config.flow_frames)[-count:][order], check)
         numbers = range(window.start, window.start + len(order))
         noise = clip_noise(config, numbers, (LATENT_CHANNELS, *self._canvas.grid), device)
-        condition = encode_frames(self._vae(), pictures.dcm[-count:], self._vae_tile, check)[order].to(device)
+        condition = self._codec(check).encode(pictures.dcm[-count:])[order].to(device)
         side = self._tile // LATENT
         tiling, at_once = Tiling(side, side // 2), self._restorer.fitting(self._canvas).at_once
         denoiser = cast("SdatcDenoiser", self._parts.use("denoiser")[0])
@@ -215,11 +215,11 @@ class SdatcShot:
         order = _filled(len(clip), max(self._length, len(clip)), config.fill == "mirror")
         frames = pictures.of(config.features)[order]
         moved = clip[order].to(self._parts.device)
-        decoded = decode_frames(self._vae(), moved, frames, config.fidelity, self._vae_tile, check)
+        decoded = self._codec(check).decode(moved, frames, config.fidelity)
         return decoded[len(before) :][: window.kept]
 
-    def _vae(self) -> SdatcVae:
-        return in_single_precision(cast("SdatcVae", self._parts.use("vae")[0]))
+    def _codec(self, check: Check) -> Codec:
+        return Codec(in_single_precision(cast("SdatcVae", self._parts.use("vae")[0])), self._vae_tile, check)
 
     def _remember(self, window: Window[PromptedFrame], latents: Tensor) -> None:
         images = torch.stack([item.image.half() for item in window.items[: window.kept]])
