@@ -23,8 +23,8 @@ _FRAMES, _LENGTH, _OVERLAP = 20, 8, 4
 _ROW = 26
 _GAP = 6
 _STEPS = 50
-_SHOWN = (1, 30, 39, 46)
-"""Steps of the sampler, and those that are drawn."""
+_SHOWN = (0.02, 0.6, 0.78, 0.92)
+"""Steps of the sampler unless told, and the parts of them that are done when it is drawn."""
 _GRAIN = 4
 """Pixels of the picture that share their noise: a latent stands for eight of the result."""
 _GREEN = (110, 190, 140)
@@ -73,7 +73,9 @@ def windows_picture(title: str, size: tuple[int, int], colors: tuple[Color, Colo
     return drawn
 
 
-def steps_picture(title: str, frame: Image.Image, size: tuple[int, int], colors: tuple[Color, Color]) -> Image.Image:
+def steps_picture(
+    title: str, frame: Image.Image, size: tuple[int, int], colors: tuple[Color, Color], steps: int = _STEPS
+) -> Image.Image:
     """A picture under less and less noise: what a sampler is between its steps.
 
     Args:
@@ -81,6 +83,7 @@ def steps_picture(title: str, frame: Image.Image, size: tuple[int, int], colors:
         frame: what is under the noise.
         size: of the picture.
         colors: background and ink.
+        steps: of the sampler.
     """
     drawn = Image.new("RGB", size, colors[0])
     draw = ImageDraw.Draw(drawn)
@@ -90,9 +93,10 @@ def steps_picture(title: str, frame: Image.Image, size: tuple[int, int], colors:
     clean = torch.from_numpy(np.asarray(small).copy()).float() / 127.5 - 1  # (H,W,C), -1 to 1
     grains = torch.randn(small.height, small.width, 3, generator=torch.Generator().manual_seed(0))
     noise = grains.repeat_interleave(_GRAIN, 0).repeat_interleave(_GRAIN, 1)[: small.height, : small.width]
-    schedule = respaced(trained_schedule(), _STEPS)
-    for number, step in enumerate(_SHOWN):
-        noisy = schedule.add_noise(clean, noise, _STEPS - step)
+    schedule = respaced(trained_schedule(), steps)
+    for number, share in enumerate(_SHOWN):
+        step = max(round(share * steps), 1)
+        noisy = schedule.add_noise(clean, noise, steps - step)
         pixels = ((noisy.clamp(-1, 1) + 1) * 127.5).round().byte().numpy()
         x, y = round(12 + number * (side + _GAP)), round((size[1] - side) / 2)
         drawn.paste(Image.fromarray(pixels), (x, y))

@@ -204,13 +204,41 @@ def sample_in_windows_by_hand(folder: Path) -> Image.Image:
     return sampled("Any model, node by node")
 
 
+def denoised(title: str, video: Path = PHONE.path, second: float = 0.55, steps: int = 50) -> Image.Image:
+    """A frame, and what a sampler starts from and comes to."""
+    width = 272
+    shot = Shot(video, second, (0.46, 0.45, 0.7), "Video")
+    size = (SIZE[0] - width - GAP, SIZE[1])
+    noisy = steps_picture(title, read_frame(video, second), size, (BACKGROUND, INK), steps)
+    return side_by_side(shot.draw((width, SIZE[1])), noisy)
+
+
 def restore_with_diffusion(folder: Path) -> Image.Image:
     """No result: the networks do not ship."""
-    width, second = 272, 0.55
-    shot = Shot(PHONE.path, second, (0.46, 0.45, 0.7), "Video")
-    size = (SIZE[0] - width - GAP, SIZE[1])
-    steps = steps_picture("MGLD-VSR or DiffVSR", read_frame(PHONE.path, second), size, (BACKGROUND, INK))
-    return side_by_side(shot.draw((width, SIZE[1])), steps)
+    return denoised("MGLD-VSR")
+
+
+def restore_with_diffvsr(folder: Path) -> Image.Image:
+    """No result: the networks do not ship."""
+    return denoised("DiffVSR", second=0.2)
+
+
+def restore_with_star(folder: Path) -> Image.Image:
+    """No result: the networks do not ship."""
+    return denoised("STAR", WALKERS, 0.4, steps=14)
+
+
+def restore_with_sdatc(folder: Path) -> Image.Image:
+    """No result: the networks are to be trained."""
+    return denoised("SDATC, with weights that you train", second=0.9)
+
+
+def take_back_compression(folder: Path) -> Image.Image:
+    """A heavily compressed clip, and what the shipped DCM makes of it."""
+    part, width = (0.5, 0.5, 0.5), 398
+    result = restored(folder, "decompressed", Source(WALKERS, deinterlace="off"), "--weights", "sdatc-dcm")
+    shots = (Shot(WALKERS, 0.4, part, "Original, enlarged"), Shot(result, 0.4, part, "sdatc-dcm"))
+    return side_by_side(*(shot.draw((width, SIZE[1])) for shot in shots))
 
 
 THUMBNAILS: tuple[Callable[[Path], Image.Image], ...] = (
@@ -222,6 +250,10 @@ THUMBNAILS: tuple[Callable[[Path], Image.Image], ...] = (
     refine_with_tile_controlnet,
     sample_in_windows_by_hand,
     restore_with_diffusion,
+    restore_with_diffvsr,
+    restore_with_star,
+    restore_with_sdatc,
+    take_back_compression,
 )
 """Each is named like its workflow."""
 

@@ -116,5 +116,6 @@ _KINDS = {
             files["stage1"], files["stage2"], files["unet"], files["vae"], files["text_encoder"], files.get("flow")
         ),
         lambda parts, settings, memory: SdatcRestorer(parts, sdatc_config(settings), memory),
+        exact=("dcm", "vae"),
     ),
 }

@@ -1,5 +1,6 @@
 """The files that the diffusion systems publish, with small networks in them."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -72,3 +73,13 @@ def save_sdatc(folder: Path) -> None:
 
 def _under(prefix: str, network: nn.Module) -> dict[str, torch.Tensor]:
     return {f"{prefix}{key}": value for key, value in network.state_dict().items()}
+
+
+SAVE: dict[str, Callable[[Path], None]] = {
+    "MGLD-VSR": save_mgld,
+    "DiffVSR": save_diffvsr,
+    "STAR (heavy)": save_star,
+    "STAR-CogVideoX": save_star_cog,
+    "SDATC": save_sdatc,
+}
+"""How to make the files of each system, by the name that Diffusion Restore has for it."""

@@ -3,7 +3,6 @@
 import signal
 import sys
 import threading
-from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import av
 import pytest
 
 from textovsr.core.video.reader import VideoReader
-from textovsr.tests.helpers.diffusion_files import save_diffvsr, save_mgld, save_sdatc, save_star, save_star_cog
+from textovsr.tests.helpers.diffusion_files import SAVE
 from textovsr.tests.helpers.frames import decoded
 from textovsr.tools.comfy_client import ComfyClient, Event, node_progress
 from textovsr.tools.comfy_server import ComfyServer, comfy_server, prepare_base
@@ -22,17 +21,17 @@ FRAMES = 17
 
 WIDTH, HEIGHT = 32, 18
 
-SYSTEMS: dict[str, tuple[Callable[[Path], None], dict[str, Any]]] = {
-    "MGLD-VSR": (save_mgld, {"steps": 2, "least_side": 64}),
-    "DiffVSR": (save_diffvsr, {"steps": 2}),
-    "STAR (heavy)": (save_star, {"steps": 3, "options": "window=9, span=9"}),
-    "STAR-CogVideoX": (save_star_cog, {"steps": 2, "options": "window=9, overlap=4"}),
-    "SDATC": (save_sdatc, {"steps": 2}),
+SETTINGS: dict[str, dict[str, Any]] = {
+    "MGLD-VSR": {"steps": 2, "least_side": 64},
+    "DiffVSR": {"steps": 2},
+    "STAR (heavy)": {"steps": 3, "options": "window=9, span=9"},
+    "STAR-CogVideoX": {"steps": 2, "options": "window=9, overlap=4"},
+    "SDATC": {"steps": 2},
 }
 
 
 def journey(system: str, **changed: Any) -> dict[str, Any]:
-    inputs = {"video": ["1", 0], "system": system, "seed": 3, "caption": "a dog", **SYSTEMS[system][1], **changed}
+    inputs = {"video": ["1", 0], "system": system, "seed": 3, "caption": "a dog", **SETTINGS[system], **changed}
     return {
         "1": {"class_type": "OVSR_LoadVideo", "inputs": {"file": "seventeen.mkv"}},
         "2": {"class_type": "OVSR_DiffusionRestore", "inputs": inputs},
@@ -86,13 +85,13 @@ def result(server: ComfyServer, system: str, **changed: Any) -> tuple[Path, floa
     return server.base / "output" / file["subfolder"] / file["filename"], min(n for n, _ in done.progress("2") if n)
 
 
-@pytest.mark.parametrize("system", SYSTEMS)
+@pytest.mark.parametrize("system", SETTINGS)
 def test_a_real_clip_is_restored_and_a_killed_run_goes_on(
     system: str, comfyui: Path, root: Path, phone_clip: Path, tmp_path: Path
 ) -> None:
     clip = make_clip(phone_clip, tmp_path / "seventeen.mkv")
     base = prepare_base(tmp_path / "base", root, [clip])
-    SYSTEMS[system][0](base / "models" / "textovsr")
+    SAVE[system](base / "models" / "textovsr")
     jobs = base / "output" / ".textovsr"
     with comfy_server(Path(sys.executable), comfyui, base, log=tmp_path / "1.log") as server:
         run_until_killed(server, system)

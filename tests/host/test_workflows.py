@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 
 from textovsr.tests.helpers.clip import small_clip as small_weights
 from textovsr.tests.helpers.diffusion import CONDITIONING, Kind, save_checkpoint, save_controlnet
-from textovsr.tests.helpers.diffusion_files import save_mgld
+from textovsr.tests.helpers.diffusion_files import SAVE
 from textovsr.tools.comfy_client import ComfyClient, PromptResult
 from textovsr.tools.comfy_server import ComfyServer
 
@@ -45,7 +45,7 @@ def make_small(prompt: dict[str, Any]) -> bool:
         if "steps" in node["inputs"]:
             node["inputs"]["steps"] = 2
         if node["class_type"] == RESTORE:
-            node["inputs"]["least_side"] = 64
+            node["inputs"] |= {"least_side": 64, "steps": 3}
     return width > 0 or any(node["class_type"] == RESTORE for node in prompt.values())
 
 
@@ -63,7 +63,7 @@ def write_clip(path: Path, width: int, height: int) -> Path:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _weights(server: ComfyServer, host: ModuleType) -> Iterator[None]:
+def _weights(server: ComfyServer, host: ModuleType) -> None:
     """What some workflows need and the pack does not ship, as small as it can be."""
     folder = server.base / "models" / "clip_iqa"
     folder.mkdir(parents=True, exist_ok=True)
@@ -72,10 +72,14 @@ def _weights(server: ComfyServer, host: ModuleType) -> Iterator[None]:
     for checkpoint, (kind, _) in CHECKPOINTS.items():
         save_checkpoint(checkpoints, kind, checkpoint)
     save_controlnet(server.base / "models" / "controlnet", "control_v11f1e_sd15_tile_fp16.safetensors")
-    system = server.base / "models" / "textovsr" / "MGLD-VSR"
-    save_mgld(system)
-    yield
-    shutil.rmtree(system)  # others that use this server ask what is missing
+
+
+@pytest.fixture
+def save_system(server: ComfyServer) -> Iterator[Callable[[str], None]]:
+    """Gives a diffusion system its files, of a few channels, for one test: they would be taken for another's."""
+    folder = server.base / "models" / "textovsr" / "system"
+    yield lambda title: SAVE[title](folder)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
@@ -93,10 +97,13 @@ def test_it_runs(
     run_prompt: Callable[..., PromptResult],
     put_input: Callable[[Path], str],
     server: ComfyServer,
+    save_system: Callable[[str], None],
     tmp_path: Path,
 ) -> None:
     prompt = load(file)
     diffusion = make_small(prompt)
+    for system in {node["inputs"]["system"] for node in prompt.values() if node["class_type"] == RESTORE}:
+        save_system(system)
     clip = write_clip(tmp_path / "small.mp4", *((32, 16) if diffusion else (96, 64)))
     for node in prompt.values():
         if node["class_type"] == "OVSR_LoadVideo":
