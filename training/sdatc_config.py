@@ -14,7 +14,7 @@ from .config import ClipConfig, DiscriminatorConfig, OptimizerConfig, RunConfig,
 from .sdatc_degradation import CompressionConfig
 
 SMALL = DcmConfig(channels=40, groups=4, depth=2, heads=2, upsampler="direct", skip="bicubic")
-"""0.2M parameters: what two CPU cores can train in an hour."""
+"""0.2M parameters: what one CPU core can train in an hour."""
 
 DCMS = {"full": FULL, "light": LIGHT, "small": SMALL}
 """DCMs by name; a config may change single fields."""
