@@ -33,6 +33,10 @@ class DamagedVideoError(VideoError):
     """Something of the video is damaged or missing, and the caller asked for all or nothing."""
 
 
+class FrameNumberError(VideoError):
+    """The video has no frame of that number."""
+
+
 class VideoSizeError(VideoError):
     """The picture is smaller or larger than what can be worked on."""
 
@@ -61,6 +65,10 @@ class SettingError(InputError):
     """An option is outside its range or contradicts another."""
 
 
+class WorkflowError(InputError):
+    """A workflow cannot be used as it is, or one of its nodes failed."""
+
+
 class WeightsError(InputError):
     """A weights file cannot be used."""
 
@@ -79,6 +87,14 @@ class UnknownCheckpointError(WeightsError):
 
 class DownloadError(TextOVSRError):
     """A file could not be downloaded whole; what came is kept."""
+
+
+class ServerError(TextOVSRError):
+    """A ComfyUI server cannot be reached, or does not answer as one."""
+
+
+class RefusedError(TextOVSRError):
+    """A ComfyUI server answers, but does not do what it was asked to."""
 
 
 class ShapeError(TextOVSRError, ValueError):

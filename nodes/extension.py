@@ -26,6 +26,7 @@ NODES: dict[str, str] = {
     "diffusion_weights": "DiffusionWeights",
     "clip_iqa_score": "CLIPIQAScore",
     "quality_report": "QualityReport",
+    "compare_videos": "CompareVideos",
     "save_video": "SaveVideo",
 }
 """Module in this folder -> the node class in it; the order is the order in menus."""
@@ -40,7 +41,12 @@ class TextOVSRExtension(ComfyExtension):
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         """Return the node classes; one that misses a package is left out, with a warning that names the cure."""
         nodes = [load_node(module, name) for module, name in NODES.items()]
-        return [node for node in nodes if node is not None]
+        loaded = [node for node in nodes if node is not None]
+        if any(node.__name__ == "CompareVideos" for node in loaded):
+            from .host.frames_route import serve_frames
+
+            serve_frames()
+        return loaded
 
 
 def load_node(module: str, name: str) -> type[io.ComfyNode] | None:
