@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..core.errors import TextOVSRError
-from . import caption, degrade, describe, info, jobs, score, train, upscale, weights
+from . import caption, degrade, describe, info, jobs, score, submit, train, upscale, weights
 
 INTERRUPTED = 130
 """The exit code of a shell's command that Ctrl-C ended."""
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(json.dumps(outcome.values, indent=2))
     elif outcome.text:
         print(outcome.text)
-    return 0
+    return 1 if outcome.failed else 0
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -68,6 +68,7 @@ def build_parser() -> argparse.ArgumentParser:
     info.add_options(add("info", info.run, "Say what a video file holds."))
     jobs.add_options(add("jobs", jobs.run, "List the unfinished jobs that stopped runs have left, or remove them."))
     score.add_options(add("score", score.run, "Measure how good a video is, by itself or against the true one."))
+    submit.add_options(add("submit", submit.run, "Send files through a workflow on one or several ComfyUI servers."))
     train.add_options(add("train", train.run, "Train a network of your own, or collect noise for it."))
     weights.add_options(add("weights", weights.run, "List weights, get those of the diffusion systems, convert them."))
     return parser

@@ -9,10 +9,11 @@ Config = TypeVar("Config")
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a command found or did, for programs and for people."""
+    """What a command found or did, for programs and for people; ``failed`` if not all of it went well."""
 
     values: Any
     text: str
+    failed: bool = False
 
 
 def given(kind: type[Config], options: argparse.Namespace, **further: Any) -> Config:

@@ -8,6 +8,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from textovsr.core.errors import TextOVSRError
+
 from .before_after import before_after
 from .comfy_client import ComfyClient, Event, PromptResult, node_progress
 from .errors import DevError
@@ -98,7 +100,7 @@ def main() -> int:
     started = time.monotonic()
     try:
         video = upscale(ComfyClient(options.address), options.workflow, options.clip, options.output)
-    except DevError as error:
+    except (DevError, TextOVSRError) as error:
         print(f"\n{error}", file=sys.stderr)
         return 1
     picture = before_after(options.clip, video, options.output / f"{options.clip.stem}_before_after.png")

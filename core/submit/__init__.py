@@ -1,0 +1,1 @@
+"""Work sent to ComfyUI servers over their HTTP and websocket API; standard library only."""
