@@ -60,7 +60,7 @@ SHIPPED = (
     Shipped(
         name="sdatc-dcm",
         file="sdatc-dcm.safetensors",
-        sha256="49c757498c50f4911bd4d247ec055bdf0c4617bd3ebe0955d31d5ae710afb18a",
+        sha256="d72d048f282a52cf4ce98dde02487017fccb5b8b06064ad561e8a32b943307fa",
         licence="Apache-2.0",
         purpose="Takes back compression, each frame for itself and without words: SDATC's first module alone.",
     ),
