@@ -7,6 +7,7 @@
 import { app } from "../../scripts/app.js";
 import { offerCaptions } from "./canvas/captions.js";
 import { showFiles } from "./canvas/files.js";
+import { translateDefs, translateNode } from "./canvas/language.js";
 import { followSystem } from "./canvas/systems.js";
 
 /** Node id -> what is done with what a run left on such a node: `(node, output) => void`. */
@@ -29,7 +30,10 @@ function nodeAt(locator) {
 app.registerExtension({
   name: "TextOVSR.Nodes",
 
+  addCustomNodeDefs: translateDefs,
+
   nodeCreated(node) {
+    if (node.comfyClass?.startsWith("OVSR_")) translateNode(node);
     if (node.comfyClass === "OVSR_DiffusionRestore") followSystem(node);
     const show = AFTER_A_RUN[node.comfyClass];
     if (!show) return;
