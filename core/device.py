@@ -7,6 +7,7 @@ import torch
 
 from .config import DEVICE
 from .errors import SettingError
+from .space import readable
 
 _CPU_SHARE = 0.5
 """Of the memory that is available now; the rest is for decoding, encoding and everybody else."""
@@ -49,6 +50,15 @@ def memory_budget(device: torch.device) -> int:
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0] * _GPU_SHARE)
     return int(psutil.virtual_memory().available * _CPU_SHARE)
+
+
+def memory_in_use() -> str:
+    """What this program holds of the memory, and what everybody holds of the GPU's, for people."""
+    words = f"memory {readable(psutil.Process().memory_info().rss)}"
+    if torch.cuda.is_available():
+        free, total = torch.cuda.mem_get_info()
+        words += f", GPU {readable(total - free)} of {readable(total)}"
+    return words
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -155,7 +155,7 @@ def _write(
         for item in frames:
             encoding.put(item)
             done += 1
-            report(Progress(done, job.frames, time.monotonic() - began, item[0]))
+            report(Progress(done, job.frames, time.monotonic() - began, item[0], original=item[1][0]))
         if done != job.frames:
             raise VideoError(f"Expected {job.frames} frames, got {done}; is the source damaged, or did it change?")
     return encoding.result

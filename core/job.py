@@ -79,6 +79,7 @@ class Progress:
         newest: the newest restored frame, (3,scale*H,scale*W), not clamped, before colour fix and resizing.
         resumed: how many of ``done`` an earlier run finished.
         finished: the newest finished segment, a video that can be watched; None if there is none yet.
+        original: the frame that ``newest`` was made of, (3,H,W); None if there is none to compare with.
     """
 
     done: int
@@ -87,6 +88,7 @@ class Progress:
     newest: Tensor
     resumed: int = 0
     finished: Path | None = None
+    original: Tensor | None = None
 
     @property
     def fps(self) -> float:

@@ -179,13 +179,13 @@ class _Run:
                 encoding.put(item)
                 if isinstance(item, Result):
                     done += 1
-                    self.report(self._progress(done, item.image))
+                    self.report(self._progress(done, item))
         self.notes += encoder.notes
 
-    def _progress(self, done: int, image: Tensor) -> Progress:
-        finished = self.journal.pictures[-1:]
+    def _progress(self, done: int, result: Result) -> Progress:
+        finished = next(reversed(self.journal.pictures), None)
         seconds = time.monotonic() - self.began
-        return Progress(done, self.total, seconds, image, self.resumed, finished[0] if finished else None)
+        return Progress(done, self.total, seconds, result.image, self.resumed, finished, result.frame.image)
 
     def _frames(self) -> Iterator[ShotFrame]:
         """The frames that are not finished yet, with their texts and shots."""

@@ -10,6 +10,7 @@ logger = logging.getLogger(__name__)
 
 NODES: dict[str, str] = {
     "load_video": "LoadVideo",
+    "list_videos": "ListVideos",
     "llava_caption": "LLaVACaption",
     "degradation_text": "DegradationText",
     "text_ovsr_upscale": "TextOVSRUpscale",

@@ -27,8 +27,9 @@ def restore_images(images: Tensor, restorer: Restorer, job: Job, report: Report,
     count = images.shape[0]
     results = []
     for image in restore_frames(_timed(images), restorer, job, check):
+        original = images[len(results), ..., :3].permute(2, 0, 1)  # (H,W,C) -> (C,H,W)
         results.append(image.permute(1, 2, 0))  # (C,H,W) -> (H,W,C)
-        report(Progress(len(results), count, time.monotonic() - began, image))
+        report(Progress(len(results), count, time.monotonic() - began, image, original=original))
     return torch.stack(results)
 
 

@@ -127,13 +127,32 @@ def resolve_video(name: str) -> Path:
     if not name.strip():
         raise SettingError("Expected a video, got none; upload one, or write a path.")
     path = Path(folder_paths.get_annotated_filepath(name.strip())).expanduser().resolve()
-    allowed = [Path(folder).resolve() for folder in _allowed_folders()]
-    if not any(path.is_relative_to(folder) for folder in allowed):
-        raise SettingError(
-            f"Expected a video in {', '.join(map(str, allowed))}, got {path}; copy it there, or let the server's owner "
-            f"add its folder to the environment variable {ALLOWED_PATHS} and start ComfyUI again."
-        )
+    _check_allowed(path, "a video")
     return path
+
+
+def resolve_folder(name: str) -> Path:
+    """The folder behind a name in the input folder, or a path; an empty name is the input folder.
+
+    Raises:
+        SettingError: there is none, or it is outside the folders that the server's owner allowed.
+    """
+    path = (Path(folder_paths.get_input_directory()) / Path(name.strip()).expanduser()).resolve()
+    _check_allowed(path, "a folder")
+    if not path.is_dir():
+        raise SettingError(f"Expected a folder {path}, found none; make it, or correct the name.")
+    return path
+
+
+def videos_in(folder: Path, deep: bool) -> list[Path]:
+    """The videos in a folder, in no order; ``deep`` looks into the folders in it.
+
+    Hidden ones, and those that a link leads to outside of the allowed folders, are left out.
+    """
+    found = (path for path in (folder.rglob("*") if deep else folder.iterdir()) if path.is_file())
+    seen = (path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts))
+    allowed = [str(path) for path in seen if _is_allowed(path.resolve())]
+    return [Path(name) for name in folder_paths.filter_files_content_types(allowed, ["video"])]
 
 
 def fingerprint(path: Path, *settings: object) -> str:
@@ -150,10 +169,23 @@ def workflow_tags(hidden: Any) -> dict[str, str]:
     return {key: json.dumps(value) for key, value in tags.items() if value is not None}
 
 
-def _allowed_folders() -> list[str]:
+def _check_allowed(path: Path, kind: str) -> None:
+    if not _is_allowed(path):
+        raise SettingError(
+            f"Expected {kind} in {', '.join(map(str, _allowed_folders()))}, got {path}; copy it there, or let the "
+            f"server's owner add its folder to the environment variable {ALLOWED_PATHS} and start ComfyUI again."
+        )
+
+
+def _is_allowed(path: Path) -> bool:
+    return any(path.is_relative_to(folder) for folder in _allowed_folders())
+
+
+def _allowed_folders() -> list[Path]:
     own = [
         folder_paths.get_input_directory(),
         folder_paths.get_output_directory(),
         folder_paths.get_temp_directory(),
     ]
-    return own + [folder for folder in os.environ.get(ALLOWED_PATHS, "").split(os.pathsep) if folder]
+    more = [folder for folder in os.environ.get(ALLOWED_PATHS, "").split(os.pathsep) if folder]
+    return [Path(folder).resolve() for folder in own + more]

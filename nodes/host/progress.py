@@ -2,37 +2,48 @@
 
 import time
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import comfy.model_management
 from comfy_api.latest import ComfyAPISync, io
 from torch import Tensor
 
+from ...core.device import memory_in_use
 from ...core.job import Progress, Restored
+from ...core.preview import preview
 from ...core.space import readable
 
-_PREVIEW_SECONDS = 1.0
-_PREVIEW_SIDE = 512
+_PREVIEW_SECONDS = 0.5
+_PREVIEW_SHARE = 0.01
+"""Of the run's time, at most, that is spent on showing it."""
+
+_LABELS = ("Before", "After")
+_LABEL_SIZE = 13
+_LABEL_MARGIN = 6
 
 check_cancelled = comfy.model_management.throw_exception_if_processing_interrupted
 """Raise the host's exception if the user pressed cancel."""
 
 
 def progress_reporter(node: type[io.ComfyNode], total: int | None = None) -> Callable[[Progress], None]:
-    """A function that shows a job's progress on its node: bar, frames, fps, time left, the newest frame."""
+    """A function that shows a job's progress on its node: bar, frames, fps, time left, memory, the newest frame.
+
+    Where a frame can be compared with the one it was made of, both are shown.
+    """
     execution = ComfyAPISync().execution
-    shown = 0.0
+    due = 0.0
 
     def report(progress: Progress) -> None:
-        nonlocal shown
-        now = time.monotonic()
-        last = progress.done == progress.total
-        if now - shown < _PREVIEW_SECONDS and not last:
+        nonlocal due
+        began = time.monotonic()
+        if began < due and progress.done != progress.total:
             return
-        shown = now
         count = max(progress.total or 0, progress.done)
-        execution.set_progress(progress.done, count, preview_image=_preview(progress.newest))
-        show_text(node, str(progress))
+        execution.set_progress(progress.done, count, preview_image=_preview(progress.newest, progress.original))
+        show_text(node, f"{progress}\n{memory_in_use()}")
+        ended = time.monotonic()
+        due = ended + max(_PREVIEW_SECONDS, (ended - began) / _PREVIEW_SHARE)
 
     return report
 
@@ -85,17 +96,31 @@ def show_outcome(node: type[io.ComfyNode], restored: Restored) -> None:
 
 
 def show_text(node: type[io.ComfyNode], text: str) -> None:
-    """Write something on a node."""
+    """Write something on a node, if a server shows it."""
+    node_id = getattr(node.hidden, "unique_id", None)
+    if node_id is None:
+        return
     from server import PromptServer
 
-    server, node_id = getattr(PromptServer, "instance", None), node.hidden.unique_id
-    if server is not None and node_id is not None:
+    server = getattr(PromptServer, "instance", None)
+    if server is not None:
         server.send_progress_text(text, node_id)
 
 
-def _preview(image: Tensor) -> Any:
-    from PIL import Image
+def _preview(newest: Tensor, original: Tensor | None = None) -> Any:
+    from PIL import Image, ImageDraw
 
-    step = max(max(image.shape[-2:]) // _PREVIEW_SIDE, 1)
-    small = image[:, ::step, ::step].clamp(0, 1).mul(255).round().byte().permute(1, 2, 0)  # (C,H,W) -> (H,W,C)
-    return Image.fromarray(small.cpu().numpy())
+    picture = Image.fromarray(preview(newest, original).numpy())
+    if original is not None:
+        draw = ImageDraw.Draw(picture)
+        for number, label in enumerate(_LABELS):
+            at = (number * picture.width // 2 + _LABEL_MARGIN, picture.height - _LABEL_MARGIN)
+            draw.text(at, label, "white", _font(), "ls", stroke_width=2, stroke_fill="black")
+    return picture
+
+
+@lru_cache
+def _font() -> Any:
+    from PIL import ImageFont
+
+    return ImageFont.load_default(_LABEL_SIZE)
