@@ -94,6 +94,28 @@ def rescheduled_indices(total: int, length: int, overlap: int, seed: int) -> tup
     return tuple(indices)
 
 
+def filled_order(count: int, length: int, mirror: bool = True) -> list[int]:
+    """Numbers of ``length`` frames made of ``count``: back and forth again, or the last one for all that follow."""
+    turn = max(2 * (count - 1), 1)
+    if not mirror or count < 2:
+        return [min(i, count - 1) for i in range(length)]
+    return [min(i % turn, turn - i % turn) for i in range(length)]
+
+
+def with_context(kept: range, total: int, size: int, context: int) -> list[tuple[range, range]]:
+    """Cut frames into groups: the frames of each, and those that are decoded for them.
+
+    Args:
+        kept: the frames that are wanted, of
+        total: frames that there are latents of.
+        size: of a group at most.
+        context: frames before and after a group that are decoded with it, where there are some.
+    """
+    starts = range(kept.start, kept.stop, size)
+    wanted = [range(start, min(start + size, kept.stop)) for start in starts]
+    return [(part, range(max(part.start - context, 0), min(part.stop + context, total))) for part in wanted]
+
+
 def place_windows(lengths: Sequence[int], overlap: int) -> tuple[range, ...]:
     """Where windows lie of which each begins ``overlap`` frames before the end of the one before it."""
     places: list[range] = []

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+from ...diffusion.frame_noise import NoisePlan
 from ...errors import SettingError
 from ...overlaps import Curve, check_windows
 
@@ -85,6 +86,11 @@ class DiffVsrConfig:
             raise SettingError(
                 f"Expected a context and tiles of 0 or more, got {self.context}, {self.tile} and {self.decoder_tile}."
             )
+
+    @property
+    def noise(self) -> NoisePlan:
+        """Which noise each frame gets."""
+        return NoisePlan(self.seed, self.window if self.reschedule else 0, self.overlap)
 
     @classmethod
     def published(cls) -> "DiffVsrConfig":

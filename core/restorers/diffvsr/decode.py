@@ -14,19 +14,6 @@ CHUNK = 4
 """Frames that are decoded for their own sake at a time."""
 
 
-def chunks(kept: range, total: int, context: int) -> list[tuple[range, range]]:
-    """Cut frames into chunks of at most ``CHUNK``: the frames of each, and what is decoded for them.
-
-    Args:
-        kept: the frames that are wanted, of
-        total: frames that there are latents of.
-        context: frames before and after a chunk that are decoded with it, where there are some.
-    """
-    starts = range(kept.start, kept.stop, CHUNK)
-    wanted = [range(start, min(start + CHUNK, kept.stop)) for start in starts]
-    return [(part, range(max(part.start - context, 0), min(part.stop + context, total))) for part in wanted]
-
-
 def decode_clip(vae: VAE, latents: Tensor, side: int, check: Check) -> Tensor:
     """Decode frames together.
 

@@ -5,53 +5,45 @@ sees the frames beside those that it makes. All noise is decided by the seed and
 anywhere as if it had never stopped.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from functools import cached_property
 from itertools import islice
-from typing import Any, cast
+from typing import cast
 
 import torch
 from torch import Tensor
 
 from ....models.diffvsr.config import LATENT_CHANNELS
 from ....models.diffvsr.vae import VAE
-from ...config import SCALE
-from ...overlaps import blend_weights
+from ...overlaps import filled_order, with_context
 from ...restorer import PromptedFrame, Shot
 from ...text.open_clip_h import encode
 from ...tiles import Check
 from ...windows import Window, WindowPlan
-from ..fingerprint import fingerprint
-from ..parts import Parts, TellStep, untold
+from ..carrying_shot import CarryingShot, blended
+from ..parts import Parts
+from ..system_restorer import Embed, SystemRestorer
 from .config import DiffVsrConfig
-from .decode import chunks, decode_clip
+from .decode import CHUNK, decode_clip
 from .memory import plan_tiles
 from .sampling import Clip, ClipSampler, ShotNoise, add_frame_noise
 from .tiles import CutShot, published_tiles
 
-PARTS = ("text", "denoiser", "vae")
-"""The networks by name: an ``OpenClipText``, a ``diffvsr.UNet``, a ``diffvsr.VAE``."""
 
-_PROMPTS = 32
-"""Prompts whose tokens are kept, beside those of a window."""
-
-Embed = Callable[[Any, Sequence[str]], Tensor]
-"""The text network and B prompts to what the denoiser reads, (B,K,D)."""
-
-
-class DiffVsrRestorer:
+class DiffVsrRestorer(SystemRestorer[DiffVsrConfig]):
     """Streams clips through DiffVSR.
 
     Args:
-        parts: the networks, see ``PARTS`` and ``diffvsr_loading``.
+        parts: the networks, see ``part_names`` and ``diffvsr_loading``.
         config: how it is run.
         memory: bytes that may be used beside the weights.
         embed: how prompts go through the text network.
         noise: makes the noise of a shot of frames of a size.
     """
 
-    scale = SCALE
+    title = "DiffVSR"
+    part_names = ("text", "denoiser", "vae")
+    """The networks by name: an ``OpenClipText``, a ``diffvsr.UNet``, a ``diffvsr.VAE``."""
 
     def __init__(
         self,
@@ -61,16 +53,8 @@ class DiffVsrRestorer:
         embed: Embed = encode,
         noise: Callable[[DiffVsrConfig, tuple[int, int]], ShotNoise] = ShotNoise,
     ) -> None:
-        self.parts, self.config, self.memory, self.noise = parts, config, memory, noise
-        self.tell_step: TellStep = untold
-        self._embed = embed
-        self._texts: dict[str, Tensor] = {}
-
-    @cached_property
-    def identity(self) -> str:
-        """See ``Restorer.identity``: a hash of the weights, which takes seconds, and all settings."""
-        weights = " ".join(fingerprint(*self.parts.use(name)) for name in PARTS)
-        return f"DiffVSR {weights} {self.config} {self.parts.device.type} {self.parts.dtype}"
+        super().__init__(parts, config, memory, embed)
+        self.noise = noise
 
     def plan(self, height: int, width: int) -> WindowPlan:
         """Windows as configured; tiles of the denoiser and of the decoder, see ``plan_tiles``."""
@@ -93,72 +77,54 @@ class DiffVsrRestorer:
         """What the denoiser reads of each caption and of what is not wanted, (T,K,D) each; computed once for each."""
         config = self.config
         wanted = [f"{prompt.strip()} {config.suffix}".strip() for prompt in prompts]
-        new = [text for text in dict.fromkeys([config.negative, *wanted]) if text not in self._texts]
-        if new:
-            if len(self._texts) > _PROMPTS:
-                new, self._texts = list(dict.fromkeys([config.negative, *wanted])), {}
-            (network,) = self.parts.use("text")
-            self._texts.update(zip(new, self._embed(network, new), strict=True))
-        positive = torch.stack([self._texts[text] for text in wanted])
-        return positive, self._texts[config.negative].expand_as(positive)
+        negative, *found = self._texts.tokens([config.negative, *wanted])
+        positive = torch.stack(found)
+        return positive, negative.expand_as(positive)
 
 
-class DiffVsrShot:
+class DiffVsrShot(CarryingShot):
     """One shot: the latents that the next window is blended with, and those that its decoder looks back at."""
 
     def __init__(self, restorer: DiffVsrRestorer, noise: ShotNoise, size: tuple[int, int], plan: WindowPlan) -> None:
+        latents = torch.zeros(0, LATENT_CHANNELS, *size)
+        super().__init__(ahead=latents, before=latents, images=torch.zeros(0, 3, *size))
         self._restorer, self._config, self._parts = restorer, restorer.config, restorer.parts
         self._noise = noise
         self._plan = plan
         self._tile, self._decoder_tile = plan.tiles
-        self._ahead = self._before = torch.zeros(0, LATENT_CHANNELS, *size)
-        self._images = torch.zeros(0, 3, *size)
 
     @torch.inference_mode()
     def restore(self, window: Window[PromptedFrame], check: Check) -> Iterator[Tensor]:
         """Yield the next window's kept frames; see ``Shot.restore``. Peak memory: what sampling or decoding needs."""
         kept = window.kept
         if self._config.end == "published":
-            window = lengthened(window, self._images, self._plan, self._config.window)
+            window = lengthened(window, self._carried["images"], self._plan, self._config.window)
         latents = self._latents(window, check)
         yield from islice(self._decode(window, latents, check), kept)
-        self._before = _newest(self._before, latents[: window.kept], self._config.context)
-        self._ahead = latents[window.kept :].clone()
+        self._keep("before", latents[: window.kept], self._config.context)
+        self._keep_ahead(latents[window.kept :])
         if self._config.end == "published":
             images = torch.stack([item.image.float() for item in window.items[:kept]])
-            self._images = _newest(self._images, images, self._config.window - 1)
+            self._keep("images", images, self._config.window - 1)
 
     def state(self) -> dict[str, Tensor]:
         """See ``Shot.state``: latents of the frames ahead, not blended, and of those that the decoder looks back at.
 
         With the published end also the frames that a shot would go back on.
         """
-        state = {"ahead": self._ahead, "before": self._before, "images": self._images}
-        return {key: value for key, value in state.items() if len(value)}
-
-    def load_state(self, state: Mapping[str, Tensor]) -> None:
-        """See ``Shot.load_state``."""
-        self._ahead = state.get("ahead", self._ahead)
-        self._before = state.get("before", self._before)
-        self._images = state.get("images", self._images)
+        return super().state()
 
     def _latents(self, window: Window[PromptedFrame], check: Check) -> Tensor:
-        """Of all frames of the window, (n,4,h,w) CPU: sampled, the first ones blended with what is known of them.
-
-        Interweaved latent transition (section 3.3), once, on the final latents.
-        """
-        count, known = len(window.items), self._ahead
+        """Of all frames of the window, (n,4,h,w) CPU: sampled, the first ones blended with what is known of them."""
+        count, known = len(window.items), self._carried["ahead"]
         if count <= len(known):
             return known[:count]
-        sampled = self._sample(window, check)[:count]
-        for index, weight in enumerate(blend_weights(len(known), self._config.curve)):
-            sampled[index] = torch.lerp(sampled[index], known[index], weight)
-        return sampled
+        return blended(self._sample(window, check)[:count], known, self._config.curve)
 
     def _sample(self, window: Window[PromptedFrame], check: Check) -> Tensor:
         """(n,4,h,w), the last ones of a window that is too short of frames that fill it up."""
         count = len(window.items)
-        order = mirrored(count, max(self._plan.length + self._plan.look_ahead, count))
+        order = filled_order(count, max(self._plan.length + self._plan.look_ahead, count))
         numbers = range(window.start, window.start + len(order))
         device, dtype = self._parts.device, self._parts.dtype
         check()
@@ -178,8 +144,10 @@ class DiffVsrShot:
         vae = cast("VAE", self._parts.use("vae")[0])
         if self._config.decoder == "float32":
             vae = vae.float()
-        clip, before = torch.cat([self._before, latents]), len(self._before)
-        for wanted, decoded in chunks(range(before, before + window.kept), len(clip), self._config.context):
+        before = len(self._carried["before"])
+        clip = torch.cat([self._carried["before"], latents])
+        kept = range(before, before + window.kept)
+        for wanted, decoded in with_context(kept, len(clip), CHUNK, self._config.context):
             frames = decode_clip(vae, clip[decoded.start : decoded.stop], self._decoder_tile, check)
             yield from frames[wanted.start - decoded.start :][: len(wanted)]
 
@@ -199,18 +167,6 @@ def lengthened(window: Window[PromptedFrame], before: Tensor, plan: WindowPlan, 
     if extra <= 0:
         return window
     seen = [*(PromptedFrame(image, items[0].prompt) for image in before), *items]
-    order = mirrored(len(seen), len(seen) + extra)[len(seen) :]
+    order = filled_order(len(seen), len(seen) + extra)[len(seen) :]
     items = (*items, *(seen[index] for index in order))
     return replace(window, items=items, kept=min(len(items), plan.length))
-
-
-def _newest(old: Tensor, new: Tensor, count: int) -> Tensor:
-    """The last ``count`` of both."""
-    both = torch.cat([old, new])
-    return both[max(len(both) - count, 0) :].clone()
-
-
-def mirrored(count: int, length: int) -> list[int]:
-    """Numbers of ``length`` frames made of ``count``, back and forth again; of a single one, that one."""
-    turn = max(2 * (count - 1), 1)
-    return [min(i % turn, turn - i % turn) if count > 1 else 0 for i in range(length)]

@@ -1,14 +1,13 @@
 """DiffVSR's sampling of a clip: DDIM on predicted velocities, led by the text, over frames with noise of their own."""
 
-import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
+from ...diffusion.frame_noise import frame_noise
 from ...diffusion.tiles import Tiling, average_tiles
-from ...overlaps import rescheduled_indices
 from ...tiles import Check
 from ..parts import TellStep, untold
 from .config import DiffVsrConfig
@@ -141,29 +140,12 @@ class ShotNoise:
 
     def latents(self, frames: range) -> Tensor:
         """What the latents of these frames begin as, (4,T,h,w)."""
-        return self._stacked(lambda index: self.draw("latents", index, 4), noise_indices(self._config, frames))
+        return self._draw("latents", self._config.noise.indices(frames), 4)
 
     def low_res(self, frames: range) -> Tensor:
         """What is added to these low-resolution frames, (3,T,h,w)."""
-        return self._stacked(lambda index: self.draw("frames", index, 3), frames)
+        return self._draw("frames", frames, 3)
 
-    def draw(self, kind: str, index: int, channels: int) -> Tensor:
-        """Noise (channels,h,w) of one frame."""
-        digest = hashlib.sha256(f"{self._config.seed} {kind} {index}".encode()).digest()
-        generator = torch.Generator().manual_seed(int.from_bytes(digest[:8], "little", signed=True))
-        return torch.randn(channels, *self._size, generator=generator)[:, self._part[0], self._part[1]]
-
-    @staticmethod
-    def _stacked(draw: Callable[[int], Tensor], indices: Sequence[int]) -> Tensor:
-        return torch.stack([draw(index) for index in indices], dim=1)
-
-
-def noise_indices(config: DiffVsrConfig, frames: range) -> Sequence[int]:
-    """Which noise each frame gets: that of a frame of the first window, or its own."""
-    if not config.reschedule:
-        return frames
-    stride = config.window - config.overlap
-    # Whole windows only: a last one that is moved back would change what comes before.
-    windows = max(-(-(frames.stop - config.window) // stride), 0)
-    total = config.window + windows * stride
-    return rescheduled_indices(total, config.window, config.overlap, config.seed)[frames.start : frames.stop]
+    def _draw(self, kind: str, indices: Sequence[int], channels: int) -> Tensor:
+        drawn = frame_noise(self._config.seed, kind, indices, (channels, *self._size))
+        return drawn[..., self._part[0], self._part[1]].transpose(0, 1).contiguous()  # (T,C,h,w) -> (C,T,h,w)

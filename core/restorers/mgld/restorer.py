@@ -4,9 +4,7 @@ Windows overlap, and where they do their latents are blended; the decoder sees t
 All noise is decided by the seed and a frame's number, so that work goes on anywhere as if it had never stopped.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Iterator, Sequence
 from typing import cast
 
 import torch
@@ -14,54 +12,41 @@ from torch import Tensor
 
 from ....models.mgld.config import LATENT_CHANNELS, LATENT_SCALE
 from ....models.mgld.video_vae import VideoVAE
-from ....models.open_clip_text import OpenClipText
 from ...color_fix import fix_color
-from ...config import SCALE
+from ...diffusion.frame_noise import OF_LATENTS
 from ...diffusion.tiles import Tiling
 from ...motion.clip_motion import ClipMotion
-from ...overlaps import blend_weights
 from ...restorer import PromptedFrame, Shot
 from ...text.open_clip_h import encode
 from ...tiles import Check
 from ...windows import Window, WindowPlan
-from ..fingerprint import fingerprint
-from ..parts import Parts, TellStep, untold
+from ..carrying_shot import ClipShot, blended
+from ..parts import Parts
+from ..system_restorer import SystemRestorer
 from .canvas import LATENT, Canvas
 from .codec import decode_frames, encode_frames
 from .config import MgldConfig
 from .memory import LEAST_TILE, LEAST_VAE_TILE, plan_tiles
 from .motion import clip_motion
 from .outer import TiledShot, outer_places
-from .sampling import OF_LATENTS, Clip, ClipSampler, clip_noise
-
-PARTS = ("text", "flow", "vae", "denoiser")
-"""The networks by name: an ``OpenClipText``, a ``FlowNet``, a ``VideoVAE``, a ``Denoiser``."""
-
-_PROMPTS = 32
-"""Prompts whose tokens are kept."""
+from .sampling import Clip, ClipSampler
 
 
-class MgldRestorer:
+class MgldRestorer(SystemRestorer[MgldConfig]):
     """Streams clips through MGLD-VSR.
 
     Args:
-        parts: the networks, see ``PARTS`` and ``mgld_loading``.
+        parts: the networks, see ``part_names`` and ``mgld_loading``.
         config: how it is run.
         memory: bytes that may be used beside the weights.
     """
 
-    scale = SCALE
+    title = "MGLD-VSR"
+    part_names = ("text", "flow", "vae", "denoiser")
+    """The networks by name: an ``OpenClipText``, a ``FlowNet``, a ``VideoVAE``, a ``Denoiser``."""
 
     def __init__(self, parts: Parts, config: MgldConfig, memory: int) -> None:
-        self.parts, self.config, self.memory = parts, config, memory
-        self.tell_step: TellStep = untold
-        self._texts: dict[str, Tensor] = {}
-
-    @cached_property
-    def identity(self) -> str:
-        """See ``Restorer.identity``: a hash of the weights, which takes seconds, and all settings."""
-        weights = " ".join(fingerprint(*self.parts.use(name)) for name in PARTS)
-        return f"MGLD-VSR {weights} {self.config} {self.parts.device.type} {self.parts.dtype}"
+        super().__init__(parts, config, memory, encode)
 
     def plan(self, height: int, width: int) -> WindowPlan:
         """Windows as configured; tiles of the denoiser and of the autoencoder, see ``plan_tiles``."""
@@ -83,35 +68,20 @@ class MgldRestorer:
     def tokens(self, prompts: Sequence[str]) -> Tensor:
         """What the denoiser reads of each frame's prompt, (T,77,D); computed once for each."""
         prompts = prompts if self.config.captions else [""] * len(prompts)
-        new = [prompt for prompt in dict.fromkeys(prompts) if prompt not in self._texts]
-        if new:
-            if len(self._texts) > _PROMPTS:
-                new, self._texts = list(dict.fromkeys(prompts)), {}
-            text = cast("OpenClipText", self.parts.use("text")[0])
-            self._texts.update(zip(new, encode(text, new), strict=True))
-        return torch.stack([self._texts[prompt] for prompt in prompts])
+        return torch.stack(self._texts.tokens(prompts))
 
 
-@dataclass(frozen=True)
-class _Seen:
-    """n frames: their latents (n,4,h,w), and themselves (n,3,H,W) in half precision; CPU."""
-
-    latents: Tensor
-    images: Tensor
-
-
-class MgldShot:
+class MgldShot(ClipShot):
     """One shot: the latents that the next window is blended with, and the frames that its decoder looks back at."""
 
     def __init__(self, restorer: MgldRestorer, canvas: Canvas, plan: WindowPlan) -> None:
         self._restorer, self._config, self._parts = restorer, restorer.config, restorer.parts
+        length = min(plan.length + plan.look_ahead, self._config.window)
+        super().__init__(self._config, length, canvas.frame, (LATENT_CHANNELS, *canvas.grid))
         self._canvas = canvas
         tile, vae_tile = plan.tiles
         self._tile = canvas.tile_side(tile, min(self._config.tile or LEAST_TILE, LEAST_TILE))
         self._vae_tile = canvas.tile_side(vae_tile, LEAST_VAE_TILE)
-        self._length = min(plan.length + plan.look_ahead, self._config.window)
-        self._ahead = torch.zeros(0, LATENT_CHANNELS, *canvas.grid)
-        self._before = _Seen(self._ahead, torch.zeros(0, 3, *canvas.frame, dtype=torch.float16))
 
     @torch.inference_mode()
     def restore(self, window: Window[PromptedFrame], check: Check) -> Iterator[Tensor]:
@@ -123,37 +93,24 @@ class MgldShot:
             check()
             yield fix_color(self._canvas.finish(frame), item.image, self._config.color_fix)
 
-    def state(self) -> dict[str, Tensor]:
-        """See ``Shot.state``: the latents of the overlap; the last ``context`` frames and theirs."""
-        state = {"ahead": self._ahead, "latents": self._before.latents, "images": self._before.images}
-        return {key: value for key, value in state.items() if len(value)}
-
-    def load_state(self, state: Mapping[str, Tensor]) -> None:
-        """See ``Shot.load_state``."""
-        self._ahead = state.get("ahead", self._ahead)
-        self._before = _Seen(state.get("latents", self._before.latents), state.get("images", self._before.images))
-
     def _latents(self, window: Window[PromptedFrame], check: Check) -> Tensor:
         """Of all frames of the window, (n,4,h,w) CPU: sampled, the first ones blended with what is known of them."""
-        count, known = len(window.items), self._ahead
+        count, known = len(window.items), self._carried["ahead"]
         if count <= len(known):
             return known[:count]
         sampled = self._sample(window, check)[:count].cpu()
-        for index, weight in enumerate(blend_weights(len(known), self._config.curve)):
-            sampled[index] = torch.lerp(sampled[index], known[index], weight)
-        return sampled
+        return blended(sampled, known, self._config.curve)
 
     def _sample(self, window: Window[PromptedFrame], check: Check) -> Tensor:
         """(``length``,4,h,w), the last ones of a window that is too short of frames that fill it up."""
         config, device = self._config, self._parts.device
-        order = _filled(len(window.items), max(self._length, len(window.items)), config.fill == "mirror")
+        order = self._order(len(window.items))
         frames = self._canvas.enlarge(torch.stack([item.image.float() for item in window.items]))
         context = self._restorer.tokens([window.items[i].prompt for i in order])
         check()
         motion = self._motion(frames[order], check)
-        noise = clip_noise(
-            config, range(window.start, window.start + len(order)), (LATENT_CHANNELS, *self._canvas.grid), device
-        )
+        numbers = range(window.start, window.start + len(order))
+        noise = config.noise.of_clip(numbers, (LATENT_CHANNELS, *self._canvas.grid), device)
         vae = cast("VideoVAE", self._parts.use("vae")[0])
         mean, log_variance = encode_frames(vae, frames, self._vae_tile, check)
         latents = mean[order].to(device)
@@ -173,31 +130,11 @@ class MgldShot:
 
     def _decode(self, window: Window[PromptedFrame], latents: Tensor, check: Check) -> Tensor:
         """The window's kept frames, (kept,3,*padded), about [-1,1], CPU; frames beside them are decoded along."""
-        before, config = self._before, self._config
-        ahead = min(max(config.context, self._length - len(before.latents) - window.kept), len(latents) - window.kept)
-        count = window.kept + ahead
-        clip = torch.cat([before.latents, latents[:count]])
-        images = [*before.images.float(), *(item.image.float() for item in window.items[:count])]
-        order = _filled(len(clip), max(self._length, len(clip)), config.fill == "mirror")
+        before, clip = self._carried["images"], self._seen(window, latents)
+        images = [*before.float(), *(item.image.float() for item in window.items[: len(clip) - len(before)])]
+        order = self._order(len(clip))
         frames = self._canvas.enlarge(torch.stack(images))
         vae = cast("VideoVAE", self._parts.use("vae")[0])
         moved = clip[order].to(self._parts.device)
-        decoded = decode_frames(vae, moved, frames[order], config.fidelity, self._vae_tile, check)
-        return decoded[len(before.latents) :][: window.kept]
-
-    def _remember(self, window: Window[PromptedFrame], latents: Tensor) -> None:
-        images = torch.stack([item.image.half() for item in window.items[: window.kept]])
-        latest = max(len(self._before.latents) + window.kept - self._config.context, 0)
-        self._before = _Seen(
-            torch.cat([self._before.latents, latents[: window.kept]])[latest:].clone(),
-            torch.cat([self._before.images, images])[latest:].clone(),
-        )
-        self._ahead = latents[window.kept :].clone()
-
-
-def _filled(count: int, length: int, mirror: bool) -> list[int]:
-    """Numbers of ``length`` frames made of ``count``: back and forth again, or the last one for all that follow."""
-    turn = max(2 * (count - 1), 1)
-    if not mirror or count < 2:
-        return [min(i, count - 1) for i in range(length)]
-    return [min(i % turn, turn - i % turn) for i in range(length)]
+        decoded = decode_frames(vae, moved, frames[order], self._config.fidelity, self._vae_tile, check)
+        return decoded[len(before) :][: window.kept]

@@ -1,26 +1,20 @@
 """MGLD-VSR's sampling of a clip: noise, tiled steps, guidance by the motion."""
 
-import hashlib
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor, nn
 
 from ...diffusion.config import GuidanceConfig
+from ...diffusion.frame_noise import BEGINNING
 from ...diffusion.guidance import guided, published_step
 from ...diffusion.samplers import sample_ddpm
 from ...diffusion.schedules import Schedule, respaced, trained_schedule
 from ...diffusion.tiles import Tiling, average_tiles
 from ...motion.clip_motion import ClipMotion
-from ...overlaps import rescheduled_indices
 from ...tiles import Check
 from ..parts import TellStep, untold
-from .config import MgldConfig
-
-BEGINNING, OF_LATENTS = -1, -2
-"""Instead of the number of a step: the noise that sampling begins with, and that of the input's latents."""
 
 
 @dataclass(frozen=True)
@@ -101,41 +95,3 @@ class ClipSampler:
         clean = schedule.predict_clean(x, noise, index)
         # clean = x / sqrt(abar) - sigma * noise: what the prediction gains, the noise loses, over sigma.
         return noise + (clean - guided(clean, clip.motion, self.guidance, sigma)) / sigma
-
-
-def clip_noise(config: MgldConfig, frames: range, size: Sequence[int], device: torch.device) -> Callable[[int], Tensor]:
-    """The noise of some frames of a shot at every step, decided by the seed and each frame's number alone.
-
-    Args:
-        config: seed; and whether noise is rescheduled, over the windows that it names.
-        frames: numbers in the shot.
-        size: (C,h,w) of a frame's latents.
-        device: where it goes; it is made on the CPU, so that it is the same everywhere.
-
-    Returns:
-        Given the number of a step, (T,C,h,w) float32.
-    """
-    indices = noise_indices(config, frames)
-
-    def draw(step: int) -> Tensor:
-        drawn = {index: _draw(config.seed, step, index, size) for index in indices}
-        return torch.stack([drawn[index] for index in indices]).to(device)
-
-    return draw
-
-
-def noise_indices(config: MgldConfig, frames: range) -> tuple[int, ...]:
-    """Which noise each frame gets: that of a frame of the first window, or its own."""
-    if not config.reschedule:
-        return tuple(frames)
-    stride = config.window - config.overlap
-    # Whole windows only: a last one that is moved back would change what comes before.
-    windows = max(-(-(frames.stop - config.window) // stride), 0)
-    total = config.window + windows * stride
-    return rescheduled_indices(total, config.window, config.overlap, config.seed)[frames.start : frames.stop]
-
-
-def _draw(seed: int, step: int, index: int, size: Sequence[int]) -> Tensor:
-    digest = hashlib.sha256(f"{seed} {step} {index}".encode()).digest()
-    generator = torch.Generator().manual_seed(int.from_bytes(digest[:8], "little", signed=True))
-    return torch.randn(*size, generator=generator)

@@ -6,6 +6,7 @@ from typing import Literal
 
 from ...config import ColorFix
 from ...diffusion.config import CHUNK, GUIDANCE_SCALE
+from ...diffusion.frame_noise import NoisePlan
 from ...errors import SettingError
 from ...overlaps import Curve, check_windows
 
@@ -118,6 +119,11 @@ class SdatcConfig:
         for name, side in (("tile", self.tile), ("vae_tile", self.vae_tile)):
             if side < 0 or side % 64:
                 raise SettingError(f"Expected a {name} of a multiple of 64 pixels, or 0 for automatic, got {side}.")
+
+    @property
+    def noise(self) -> NoisePlan:
+        """Which noise each frame gets."""
+        return NoisePlan(self.seed, self.window if self.reschedule else 0, self.overlap)
 
     @classmethod
     def published(cls) -> "SdatcConfig":

@@ -5,71 +5,53 @@ overlap, and where they do the later one is led by the one before; the decoder s
 makes. All noise is decided by the seed and a frame's number, so that work goes on anywhere as if it had never stopped.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import cast
 
 import torch
 from torch import Tensor
 
-from ....models.open_clip_text import OpenClipText
 from ....models.sdatc.config import LATENT_CHANNELS
 from ....models.sdatc.dcm import Dcm
 from ....models.sdatc.denoiser import SdatcDenoiser
 from ....models.sdatc.vae import SdatcVae
 from ...color_fix import fix_color
-from ...config import SCALE, RecurrentConfig
+from ...config import RecurrentConfig
 from ...diffusion.tiles import Tiling
 from ...motion.clip_motion import ClipMotion
-from ...overlaps import blend_weights
 from ...restorer import PromptedFrame
 from ...text.open_clip_h import encode
 from ...tiles import Check
 from ...windows import Window, WindowPlan
+from ..carrying_shot import ClipShot, blended
 from ..dcm import DcmRestorer
-from ..fingerprint import fingerprint
 from ..mgld.motion import clip_motion
-from ..parts import Parts, TellStep, untold
+from ..parts import Parts
 from ..precision import in_single_precision
+from ..system_restorer import SystemRestorer
 from .canvas import LATENT, Canvas, enlarge
 from .codec import Codec
 from .config import SdatcConfig
 from .memory import LEAST_TILE, LEAST_VAE_TILE, Fitting, fit
-from .noise import clip_noise
 from .sampling import Clip, ClipSampler
 
-PARTS = ("dcm", "text", "flow", "vae", "denoiser")
-"""The networks by name: a ``Dcm``, an ``OpenClipText``, a ``FlowNet``, a ``SdatcVae``, a ``SdatcDenoiser``."""
 
-EXACT = ("dcm", "vae")
-"""Those that compute in single precision whatever the others do: half cannot hold Stable Diffusion's autoencoder."""
-
-_PROMPTS = 32
-"""Prompts whose tokens are kept."""
-
-
-class SdatcRestorer:
+class SdatcRestorer(SystemRestorer[SdatcConfig]):
     """Streams clips through SDATC.
 
     Args:
-        parts: the networks, see ``PARTS`` and ``load_sdatc_parts``, which takes trained ones only.
+        parts: the networks, see ``part_names`` and ``load_sdatc_parts``, which takes trained ones only.
         config: how it is run.
         memory: bytes that may be used beside the weights.
     """
 
-    scale = SCALE
+    title = "SDATC"
+    part_names = ("dcm", "text", "flow", "vae", "denoiser")
+    """The networks by name: a ``Dcm``, an ``OpenClipText``, a ``FlowNet``, a ``SdatcVae``, a ``SdatcDenoiser``."""
 
     def __init__(self, parts: Parts, config: SdatcConfig, memory: int) -> None:
-        self.parts, self.config, self.memory = parts, config, memory
-        self.tell_step: TellStep = untold
-        self._texts: dict[str, Tensor] = {}
-
-    @cached_property
-    def identity(self) -> str:
-        """See ``Restorer.identity``: a hash of the weights, which takes seconds, and all settings."""
-        weights = " ".join(fingerprint(*self.parts.use(name)) for name in PARTS)
-        return f"SDATC {weights} {self.config} {self.parts.device.type} {self.parts.dtype}"
+        super().__init__(parts, config, memory, encode)
 
     def plan(self, height: int, width: int) -> WindowPlan:
         """Windows as configured; tiles of the denoiser, of the autoencoder and of the DCM."""
@@ -98,25 +80,11 @@ class SdatcRestorer:
     def tokens(self, prompts: Sequence[str]) -> Tensor:
         """What the denoiser reads of each frame's prompt, (T,77,D); computed once for each."""
         prompts = prompts if self.config.captions else [""] * len(prompts)
-        new = [prompt for prompt in dict.fromkeys(prompts) if prompt not in self._texts]
-        if new:
-            if len(self._texts) > _PROMPTS:
-                new, self._texts = list(dict.fromkeys(prompts)), {}
-            text = cast("OpenClipText", self.parts.use("text")[0])
-            self._texts.update(zip(new, encode(text, new), strict=True))
-        return torch.stack([self._texts[prompt] for prompt in prompts])
+        return torch.stack(self._texts.tokens(prompts))
 
     def _cleaner(self) -> DcmRestorer:
         network = in_single_precision(cast("Dcm", self.parts.use("dcm")[0]))
         return DcmRestorer(network, RecurrentConfig(), self.parts.device, self.memory)
-
-
-@dataclass(frozen=True)
-class _Seen:
-    """n frames: their latents (n,4,h,w), and themselves (n,3,H,W) in half precision; CPU."""
-
-    latents: Tensor
-    images: Tensor
 
 
 @dataclass(frozen=True)
@@ -130,23 +98,22 @@ class _Pictures:
         return self.dcm if which == "dcm" else self.input
 
 
-class SdatcShot:
+class SdatcShot(ClipShot):
     """One shot: the latents that the next window begins with, and the frames that its decoder looks back at."""
 
     def __init__(self, restorer: SdatcRestorer, canvas: Canvas, plan: WindowPlan) -> None:
         self._restorer, self._config, self._parts = restorer, restorer.config, restorer.parts
+        length = min(plan.length + plan.look_ahead, self._config.window)
+        super().__init__(self._config, length, canvas.frame, (LATENT_CHANNELS, *canvas.grid))
         self._canvas, self._plan = canvas, plan
         tile, vae_tile, _ = plan.tiles
         self._tile = canvas.tile_side(tile, min(self._config.tile or LEAST_TILE, LEAST_TILE))
         self._vae_tile = canvas.tile_side(vae_tile, LEAST_VAE_TILE)
-        self._length = min(plan.length + plan.look_ahead, self._config.window)
-        self._ahead = torch.zeros(0, LATENT_CHANNELS, *canvas.grid)
-        self._before = _Seen(self._ahead, torch.zeros(0, 3, *canvas.frame, dtype=torch.float16))
 
     @torch.inference_mode()
     def restore(self, window: Window[PromptedFrame], check: Check) -> Iterator[Tensor]:
         """Yield the next window's kept frames; see ``Shot.restore``. Peak memory: a window's enlarged frames."""
-        images = [*self._before.images, *(item.image for item in window.items)]
+        images = [*self._carried["images"], *(item.image for item in window.items)]
         pictures = self._pictures(images, check)
         latents = self._latents(window, pictures, check)
         frames = self._decode(window, latents, pictures, check)
@@ -154,16 +121,6 @@ class SdatcShot:
         for item, frame in zip(window.items, frames, strict=False):
             check()
             yield fix_color(self._canvas.finish(frame), item.image, self._config.color_fix)
-
-    def state(self) -> dict[str, Tensor]:
-        """See ``Shot.state``: the latents of the overlap; the last ``context`` frames and theirs."""
-        state = {"ahead": self._ahead, "latents": self._before.latents, "images": self._before.images}
-        return {key: value for key, value in state.items() if len(value)}
-
-    def load_state(self, state: Mapping[str, Tensor]) -> None:
-        """See ``Shot.load_state``."""
-        self._ahead = state.get("ahead", self._ahead)
-        self._before = _Seen(state.get("latents", self._before.latents), state.get("images", self._before.images))
 
     def _pictures(self, images: Sequence[Tensor], check: Check) -> _Pictures:
         """Of the frames that the decoder looks back at and of those of the window."""
@@ -174,31 +131,27 @@ class SdatcShot:
 
     def _latents(self, window: Window[PromptedFrame], pictures: _Pictures, check: Check) -> Tensor:
         """Of all frames of the window, (n,4,h,w) CPU: sampled, the first ones joined with what is known of them."""
-        count, known = len(window.items), self._ahead
+        count, known = len(window.items), self._carried["ahead"]
         if count <= len(known):
             return known[:count]
         sampled = self._sample(window, pictures, check)[:count].cpu()
-        if self._config.joint == "fixed":
-            return sampled
-        for index, weight in enumerate(blend_weights(len(known), self._config.curve)):
-            sampled[index] = torch.lerp(sampled[index], known[index], weight)
-        return sampled
+        return sampled if self._config.joint == "fixed" else blended(sampled, known, self._config.curve)
 
     def _sample(self, window: Window[PromptedFrame], pictures: _Pictures, check: Check) -> Tensor:
         """(``length``,4,h,w), the last ones of a window that is too short of frames that fill it up."""
         config, device, count = self._config, self._parts.device, len(window.items)
-        order = _filled(count, max(self._length, count), config.fill == "mirror")
+        order = self._order(count)
         text = self._restorer.tokens([window.items[i].prompt for i in order])
         check()
         motion = self._motion(pictures.of(config.flow_frames)[-count:][order], check)
         numbers = range(window.start, window.start + len(order))
-        noise = clip_noise(config, numbers, (LATENT_CHANNELS, *self._canvas.grid), device)
+        noise = config.noise.of_clip(numbers, (LATENT_CHANNELS, *self._canvas.grid), device)
         condition = self._codec(check).encode(pictures.dcm[-count:])[order].to(device)
         side = self._tile // LATENT
         tiling, at_once = Tiling(side, side // 2), self._restorer.fitting(self._canvas).at_once
         denoiser = cast("SdatcDenoiser", self._parts.use("denoiser")[0])
         sampler = ClipSampler(denoiser, tiling, at_once, config, check, self._restorer.tell_step)
-        known = self._ahead if config.joint == "fixed" else self._ahead[:0]
+        known = self._carried["ahead"] if config.joint == "fixed" else self._carried["ahead"][:0]
         return sampler.sample(Clip(condition, text.to(device, self._parts.dtype), motion, noise, known))
 
     def _motion(self, frames: Tensor, check: Check) -> ClipMotion | None:
@@ -209,31 +162,12 @@ class SdatcShot:
 
     def _decode(self, window: Window[PromptedFrame], latents: Tensor, pictures: _Pictures, check: Check) -> Tensor:
         """The window's kept frames, (kept,3,*padded), about [-1,1], CPU; frames beside them are decoded along."""
-        before, config = self._before.latents, self._config
-        ahead = min(max(config.context, self._length - len(before) - window.kept), len(latents) - window.kept)
-        clip = torch.cat([before, latents[: window.kept + ahead]])
-        order = _filled(len(clip), max(self._length, len(clip)), config.fill == "mirror")
-        frames = pictures.of(config.features)[order]
+        clip = self._seen(window, latents)
+        order = self._order(len(clip))
+        frames = pictures.of(self._config.features)[order]
         moved = clip[order].to(self._parts.device)
-        decoded = self._codec(check).decode(moved, frames, config.fidelity)
-        return decoded[len(before) :][: window.kept]
+        decoded = self._codec(check).decode(moved, frames, self._config.fidelity)
+        return decoded[len(self._carried["latents"]) :][: window.kept]
 
     def _codec(self, check: Check) -> Codec:
         return Codec(in_single_precision(cast("SdatcVae", self._parts.use("vae")[0])), self._vae_tile, check)
-
-    def _remember(self, window: Window[PromptedFrame], latents: Tensor) -> None:
-        images = torch.stack([item.image.half() for item in window.items[: window.kept]])
-        latest = max(len(self._before.latents) + window.kept - self._config.context, 0)
-        self._before = _Seen(
-            torch.cat([self._before.latents, latents[: window.kept]])[latest:].clone(),
-            torch.cat([self._before.images, images])[latest:].clone(),
-        )
-        self._ahead = latents[window.kept :].clone()
-
-
-def _filled(count: int, length: int, mirror: bool) -> list[int]:
-    """Numbers of ``length`` frames made of ``count``: back and forth again, or the last one for all that follow."""
-    turn = max(2 * (count - 1), 1)
-    if not mirror or count < 2:
-        return [min(i, count - 1) for i in range(length)]
-    return [min(i % turn, turn - i % turn) for i in range(length)]

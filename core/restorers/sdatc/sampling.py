@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ....models.sdatc.denoiser import SdatcDenoiser
 from ...diffusion.config import GuidanceConfig
+from ...diffusion.frame_noise import BEGINNING
 from ...diffusion.guidance import guided, warping_gradient
 from ...diffusion.samplers import sample_ddpm
 from ...diffusion.schedules import Schedule, respaced, trained_schedule
@@ -18,7 +19,6 @@ from ...motion.clip_motion import ClipMotion
 from ...tiles import Check
 from ..parts import TellStep, untold
 from .config import FlowGuidance, SdatcConfig
-from .noise import BEGINNING
 
 
 @dataclass(frozen=True)

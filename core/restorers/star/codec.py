@@ -79,22 +79,8 @@ class Codec:
         return self.vae.decode(z).float().cpu()
 
 
-def groups(kept: range, total: int, size: int, context: int) -> list[tuple[range, range]]:
-    """Cut frames into groups: the frames of each, and those that are decoded for them.
-
-    Args:
-        kept: the frames that are wanted, of
-        total: frames that there are latents of.
-        size: of a group at most.
-        context: frames before and after a group that are decoded with it, where there are some.
-    """
-    starts = range(kept.start, kept.stop, size)
-    wanted = [range(start, min(start + size, kept.stop)) for start in starts]
-    return [(part, range(max(part.start - context, 0), min(part.stop + context, total))) for part in wanted]
-
-
 def decode_groups(codec: Codec, latents: Tensor, chosen: Sequence[tuple[range, range]]) -> Iterator[Tensor]:
-    """Frames (3,8h,8w) of the wanted ones of ``latents``, group by group; see ``groups``."""
+    """Frames (3,8h,8w) of the wanted ones of ``latents``, group by group; see ``overlaps.with_context``."""
     for wanted, decoded in chosen:
         frames = codec.decode(latents[decoded.start : decoded.stop])
         yield from frames[wanted.start - decoded.start :][: len(wanted)]

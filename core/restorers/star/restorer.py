@@ -5,9 +5,8 @@ makes. All noise is decided by the seed and a frame's number, so that work goes 
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cached_property
-from typing import Any, cast
+from collections.abc import Iterator
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -15,57 +14,42 @@ from torch import Tensor
 
 from ....models.star.chunks import Chunks
 from ...color_fix import fix_color
-from ...config import SCALE
-from ...diffusion.frame_noise import frame_noise
-from ...overlaps import blend_weights
+from ...diffusion.frame_noise import OF_LATENTS, NoisePlan
+from ...overlaps import with_context
 from ...restorer import PromptedFrame, Shot
 from ...text.open_clip_h import encode
 from ...tiles import Check
 from ...windows import Window, WindowPlan
-from ..fingerprint import fingerprint
-from ..parts import Parts, TellStep, untold
+from ..carrying_shot import CarryingShot, blended
+from ..parts import Parts
 from ..precision import in_single_precision
+from ..system_restorer import Embed, SystemRestorer
 from .canvas import Canvas
-from .codec import Codec, decode_groups, groups
+from .codec import Codec, decode_groups
 from .config import StarConfig
 from .memory import least_chunks, plan_chunks, plan_tiles
-from .sampling import OF_LATENTS, Clip, ClipSampler
+from .sampling import Clip, ClipSampler
 from .vae import SvdVae
 
-PARTS = ("text", "vae", "denoiser")
-"""The networks by name: an ``OpenClipText``, an ``SvdVae``, a ``StarNet``."""
-
 _CHANNELS = 4
-_PROMPTS = 32
-"""Prompts whose tokens are kept."""
-
-Embed = Callable[[Any, Sequence[str]], Tensor]
-"""The text network and B prompts to what the denoiser reads, (B,K,D)."""
 
 
-class StarRestorer:
+class StarRestorer(SystemRestorer[StarConfig]):
     """Streams clips through STAR.
 
     Args:
-        parts: the networks, see ``PARTS`` and ``loading``; text and autoencoder were published in full precision.
+        parts: the networks, see ``part_names`` and ``loading``; text and autoencoder were published in full precision.
         config: how it is run.
         memory: bytes that may be used beside the weights.
         embed: how prompts go through the text network.
     """
 
-    scale = SCALE
+    title = "STAR"
+    part_names = ("text", "vae", "denoiser")
+    """The networks by name: an ``OpenClipText``, an ``SvdVae``, a ``StarNet``."""
 
     def __init__(self, parts: Parts, config: StarConfig, memory: int, embed: Embed = encode) -> None:
-        self.parts, self.config, self.memory = parts, config, memory
-        self.tell_step: TellStep = untold
-        self._embed = embed
-        self._texts: dict[str, Tensor] = {}
-
-    @cached_property
-    def identity(self) -> str:
-        """See ``Restorer.identity``: a hash of the weights, which takes seconds, and all settings."""
-        weights = " ".join(fingerprint(*self.parts.use(name)) for name in PARTS)
-        return f"STAR {weights} {self.config} {self.parts.device.type} {self.parts.dtype}"
+        super().__init__(parts, config, memory, embed)
 
     def plan(self, height: int, width: int) -> WindowPlan:
         """Spans as configured; tiles of the denoiser and of the autoencoder, see ``plan_tiles``."""
@@ -85,61 +69,40 @@ class StarRestorer:
         config = self.config
         prompt = prompt.strip()
         wanted = f"{prompt}{config.separator if prompt and config.suffix else ''}{config.suffix}"
-        new = [text for text in dict.fromkeys([config.negative, wanted]) if text not in self._texts]
-        if new:
-            if len(self._texts) > _PROMPTS:
-                new, self._texts = list(dict.fromkeys([config.negative, wanted])), {}
-            (network,) = self.parts.use("text")
-            self._texts.update(zip(new, self._embed(network, new), strict=True))
-        return self._texts[wanted], self._texts[config.negative]
+        negative, positive = self._texts.tokens([config.negative, wanted])
+        return positive, negative
 
 
-class StarShot:
+class StarShot(CarryingShot):
     """One shot: the latents that the next span is blended with, and those that its decoder looks back at."""
 
     def __init__(self, restorer: StarRestorer, canvas: Canvas, plan: WindowPlan, chunks: Chunks) -> None:
+        latents = torch.zeros(0, _CHANNELS, *canvas.grid)
+        super().__init__(ahead=latents, before=latents)
         self._restorer, self._config, self._parts = restorer, restorer.config, restorer.parts
         self._canvas, self._chunks = canvas, chunks
         self._tile, self._vae_tile = (canvas.tile_side(side) for side in plan.tiles)
-        self._ahead = self._before = torch.zeros(0, _CHANNELS, *canvas.grid)
 
     @torch.inference_mode()
     def restore(self, window: Window[PromptedFrame], check: Check) -> Iterator[Tensor]:
         """Yield the next span's kept frames; see ``Shot.restore``. Peak memory: what sampling or decoding needs."""
         latents = self._latents(window, check)
         yield from self._decode(window, latents, check)
-        seen = torch.cat([self._before, latents[: window.kept]])
-        self._before = seen[max(len(seen) - self._config.context, 0) :].clone()
-        self._ahead = latents[window.kept :].clone()
-
-    def state(self) -> dict[str, Tensor]:
-        """See ``Shot.state``: latents of the frames ahead, and of those that the decoder looks back at."""
-        state = {"ahead": self._ahead, "before": self._before}
-        return {key: value for key, value in state.items() if len(value)}
-
-    def load_state(self, state: Mapping[str, Tensor]) -> None:
-        """See ``Shot.load_state``."""
-        self._ahead = state.get("ahead", self._ahead)
-        self._before = state.get("before", self._before)
+        self._keep("before", latents[: window.kept], self._config.context)
+        self._keep_ahead(latents[window.kept :])
 
     def _latents(self, window: Window[PromptedFrame], check: Check) -> Tensor:
         """Of all frames of the span, (n,4,h,w) CPU: sampled, the first ones blended with what is known of them."""
-        count, known = len(window.items), self._ahead
+        count, known = len(window.items), self._carried["ahead"]
         if count <= len(known):
             return known[:count]
-        sampled = self._sample(window, check)
-        for index, weight in enumerate(blend_weights(len(known), self._config.curve)):
-            sampled[index] = torch.lerp(sampled[index], known[index], weight)
-        return sampled
+        return blended(self._sample(window, check), known, self._config.curve)
 
     def _sample(self, window: Window[PromptedFrame], check: Check) -> Tensor:
         """(n,4,h,w). A span that is short, at a shot's end, is sampled as short as it is: any length can be."""
         config, device, dtype = self._config, self._parts.device, self._parts.dtype
         numbers = range(window.start, window.start + len(window.items))
-
-        def noise(kind: str) -> Tensor:
-            return frame_noise(config.seed, kind, numbers, (_CHANNELS, *self._canvas.grid)).to(device)
-
+        noise = NoisePlan(config.seed).of_clip(numbers, (_CHANNELS, *self._canvas.grid), device)
         check()
         positive, negative = (text.to(device, dtype) for text in self._restorer.texts(_prompt(window)))
         check()
@@ -160,8 +123,9 @@ class StarShot:
     def _decode(self, window: Window[PromptedFrame], latents: Tensor, check: Check) -> Iterator[Tensor]:
         """The span's kept frames, a group at a time, with the frames beside them, in the colours of the input."""
         check()
-        config, clip, before = self._config, torch.cat([self._before, latents]), len(self._before)
-        chosen = groups(range(before, before + window.kept), len(clip), config.group, config.context)
+        config, before = self._config, len(self._carried["before"])
+        clip = torch.cat([self._carried["before"], latents])
+        chosen = with_context(range(before, before + window.kept), len(clip), config.group, config.context)
         frames = decode_groups(self._codec(check), clip, chosen)
         for item, frame in zip(window.items, frames, strict=False):
             image = item.image.float()

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from ....models.star.chunks import Chunks
 from ...diffusion.dpm_solver import sample_dpmpp_2m_sde
+from ...diffusion.frame_noise import BEGINNING
 from ...diffusion.log_snr import LAST, Levels, alpha_sigma, noise_levels
 from ...diffusion.tiles import average_tiles
 from ...tiles import Check
@@ -16,9 +17,6 @@ from ..parts import TellStep, untold
 from .canvas import LATENT, latent_tiling
 from .config import StarConfig
 from .windows import kept_frames, step_windows
-
-BEGINNING, OF_LATENTS = "beginning", "latents"
-"""Kinds of noise beside those of the steps: what sampling begins with, and that of the input's latents."""
 
 
 @dataclass(frozen=True)
@@ -29,13 +27,13 @@ class Clip:
         latents: (T,4,h,w), scaled, of the enlarged low-resolution frames, float32, on the denoiser's device.
         positive: (K,D) in the denoiser's dtype: what the clip shall show.
         negative: (K,D), what it shall not.
-        noise: given its kind, a step's number or another, makes noise shaped as ``latents``.
+        noise: given the number of a step made, or ``BEGINNING``, makes noise shaped as ``latents``.
     """
 
     latents: Tensor
     positive: Tensor
     negative: Tensor
-    noise: Callable[[str], Tensor]
+    noise: Callable[[int], Tensor]
 
 
 @dataclass(frozen=True)
@@ -69,7 +67,7 @@ class ClipSampler:
             self.tell(step + 1, len(levels.timesteps))
             return clean
 
-        return sample_dpmpp_2m_sde(predict, x, levels.sigmas, lambda step: clip.noise(str(step)))
+        return sample_dpmpp_2m_sde(predict, x, levels.sigmas, clip.noise)
 
     def _clean(self, clip: Clip, x: Tensor, levels: Levels, step: int) -> Tensor:
         """What the noisy latents of a step hold: each frame from the window in whose middle it is."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from ...config import ColorFix
+from ...diffusion.frame_noise import NoisePlan
 from ...errors import SettingError
 from ...overlaps import Curve, check_windows
 
@@ -99,6 +100,11 @@ class StarCogConfig:
     def length(self) -> int:
         """Latents of a window."""
         return self.window // RATIO + 1
+
+    @property
+    def noise(self) -> NoisePlan:
+        """Which noise each latent gets; a window begins with the latent before the new ones."""
+        return NoisePlan(self.seed, self.length if self.reschedule else 0, self.overlap // RATIO + 1)
 
     @classmethod
     def published(cls) -> "StarCogConfig":

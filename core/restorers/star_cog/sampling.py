@@ -1,6 +1,5 @@
 """STAR's sampling of a clip with CogVideoX: DPM-Solver++ (2M) of the variance-preserving SDE, in tiles."""
 
-import hashlib
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -9,14 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ...diffusion.frame_noise import BEGINNING
 from ...diffusion.tiles import Tiling, average_tiles
-from ...overlaps import overlapping_windows, rescheduled_indices
+from ...overlaps import overlapping_windows
 from ...tiles import Check
 from ..parts import TellStep, untold
-from .config import LATENT, RATIO, TRAINED_STEPS, StarCogConfig
-
-BEGINNING, OF_LATENTS = -1, -2
-"""Instead of the number of a step: the noise that sampling begins with, and that of the input's latents."""
+from .config import LATENT, TRAINED_STEPS, StarCogConfig
 
 _BETAS = (0.00085, 0.012)
 _POWER = 5
@@ -180,45 +177,6 @@ class ClipSampler:
             return velocities[0] + scale * (velocities[-1] - velocities[0])
 
         return average_tiles(part, (x.shape[-2], x.shape[-1]), self.tiling)
-
-
-def clip_noise(
-    config: StarCogConfig, latents: range, size: Sequence[int], device: torch.device
-) -> Callable[[int], Tensor]:
-    """The noise of some latents of a shot at every step, decided by the seed and each latent's number alone.
-
-    Args:
-        config: seed; and whether noise is rescheduled, over the windows that it names.
-        latents: numbers in the shot.
-        size: (C,h,w) of a latent frame.
-        device: where it goes; it is made on the CPU, so that it is the same everywhere.
-
-    Returns:
-        Given the number of a step, (T,C,h,w) float32.
-    """
-    indices = noise_indices(config, latents)
-
-    def draw(step: int) -> Tensor:
-        return torch.stack([_draw(config.seed, step, index, size) for index in indices]).to(device)
-
-    return draw
-
-
-def noise_indices(config: StarCogConfig, latents: range) -> Sequence[int]:
-    """Which noise each latent gets: that of a latent of the first window, or its own."""
-    if not config.reschedule:
-        return latents
-    length, overlap = config.length, config.overlap // RATIO + 1  # a window begins with the latent before the new ones
-    # Whole windows only: a last one that is moved back would change what comes before.
-    windows = max(-(-(latents.stop - length) // (length - overlap)), 0)
-    total = length + windows * (length - overlap)
-    return rescheduled_indices(total, length, overlap, config.seed)[latents.start : latents.stop]
-
-
-def _draw(seed: int, step: int, index: int, size: Sequence[int]) -> Tensor:
-    digest = hashlib.sha256(f"{seed} {step} {index}".encode()).digest()
-    generator = torch.Generator().manual_seed(int.from_bytes(digest[:8], "little", signed=True))
-    return torch.randn(*size, generator=generator)
 
 
 def _stretched(roots: np.ndarray) -> np.ndarray:

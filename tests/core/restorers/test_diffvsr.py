@@ -16,7 +16,6 @@ from textovsr.core.restorers.diffvsr.sampling import (
     ddim_schedule,
     frame_alphas,
     latent_alphas,
-    noise_indices,
 )
 from textovsr.tests.helpers.diffvsr import diffvsr_golden, small_vae
 from textovsr.tests.helpers.diffvsr_shots import ENOUGH, QUICK, clip, make, parts, run
@@ -109,10 +108,10 @@ def test_the_schedules_are_the_published_ones() -> None:
 def test_every_window_begins_with_the_same_noise() -> None:
     """As the published map: windows of 8 at 0, 4, 8, ... see the same frames of noise, and shared frames theirs."""
     config = DiffVsrConfig(seed=3)
-    indices = noise_indices(config, range(40))
+    indices = config.noise.indices(range(40))
     assert all(sorted(indices[start : start + 8]) == list(range(8)) for start in range(0, 36, 4))
     for start in range(30):
-        assert noise_indices(config, range(start, start + 8)) == indices[start : start + 8]
+        assert config.noise.indices(range(start, start + 8)) == indices[start : start + 8]
     noise = ShotNoise(config, (6, 5))
     assert torch.equal(noise.latents(range(11, 12))[:, 0], noise.latents(range(8))[:, indices[11]])
     assert torch.equal(noise.cut(slice(1, 4), slice(2, 5)).low_res(range(3)), noise.low_res(range(3))[..., 1:4, 2:5])

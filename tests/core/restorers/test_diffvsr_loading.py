@@ -9,7 +9,7 @@ from torch import Tensor
 
 from textovsr.core.errors import DamagedWeightsError, UnknownCheckpointError, WeightsNotFoundError
 from textovsr.core.restorers.diffvsr.loading import load_diffvsr_parts
-from textovsr.core.restorers.diffvsr.restorer import PARTS
+from textovsr.core.restorers.diffvsr.restorer import DiffVsrRestorer
 from textovsr.models.diffvsr.unet import UNet
 from textovsr.models.diffvsr.vae import VAE
 from textovsr.models.open_clip_text import OpenClipConfig, OpenClipText
@@ -37,7 +37,7 @@ def files(folder: Path) -> tuple[Path, Path, Path]:
 
 def test_the_published_files_are_read(tmp_path: Path) -> None:
     parts = load_diffvsr_parts(*files(tmp_path))
-    assert set(parts) == set(PARTS)
+    assert set(parts) == set(DiffVsrRestorer.part_names)
     for found, expected in ((parts["denoiser"], small_unet()), (parts["vae"], small_vae())):
         assert type(found) is type(expected)
         assert not found.training

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from textovsr.core.errors import CancelledError, OutOfMemoryError, SettingError
+from textovsr.core.overlaps import filled_order, with_context
 from textovsr.core.restoration import Restoration, Result
 from textovsr.core.restorer import PromptedFrame, Shot
 from textovsr.core.restorers.diffvsr.config import DiffVsrConfig
-from textovsr.core.restorers.diffvsr.decode import chunks
-from textovsr.core.restorers.diffvsr.restorer import DiffVsrRestorer, DiffVsrShot, mirrored
+from textovsr.core.restorers.diffvsr.restorer import DiffVsrRestorer, DiffVsrShot
 from textovsr.core.restorers.diffvsr.tiles import CutShot, published_tiles
 from textovsr.core.restorers.parts import HeldParts
 from textovsr.core.windows import WindowPlan, slide
@@ -91,8 +91,8 @@ def test_the_tower_of_open_clip_says_what_is_seen() -> None:
 
 
 def test_the_decoder_knows_its_neighbours() -> None:
-    assert chunks(range(2, 6), 10, 2) == [(range(2, 6), range(8))]
-    assert chunks(range(10), 10, 1) == [
+    assert with_context(range(2, 6), 10, 4, 2) == [(range(2, 6), range(8))]
+    assert with_context(range(10), 10, 4, 1) == [
         (range(4), range(5)),
         (range(4, 8), range(3, 9)),
         (range(8, 10), range(7, 10)),
@@ -264,4 +264,4 @@ def test_settings_out_of_range_are_named(settings: dict[str, object], message: s
     [(1, [0] * 8), (2, [0, 1, 0, 1, 0, 1, 0, 1]), (3, [0, 1, 2, 1, 0, 1, 2, 1]), (6, [0, 1, 2, 3, 4, 5, 4, 3])],
 )
 def test_short_windows_are_filled_by_going_back(count: int, order: list[int]) -> None:
-    assert mirrored(count, 8) == order
+    assert filled_order(count, 8) == order

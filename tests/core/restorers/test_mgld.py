@@ -10,13 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from textovsr.core.diffusion.config import GuidanceConfig
+from textovsr.core.diffusion.frame_noise import BEGINNING
 from textovsr.core.diffusion.tiles import Tiling
 from textovsr.core.errors import CancelledError, OutOfMemoryError
 from textovsr.core.journal import Pause
 from textovsr.core.restoration import Restoration, Result, ShotFrame
 from textovsr.core.restorers.mgld.config import MgldConfig
 from textovsr.core.restorers.mgld.restorer import MgldRestorer
-from textovsr.core.restorers.mgld.sampling import BEGINNING, Clip, ClipSampler
+from textovsr.core.restorers.mgld.sampling import Clip, ClipSampler
 from textovsr.core.restorers.parts import HeldParts
 from textovsr.models.mgld.denoiser import Denoiser
 from textovsr.tests.helpers.mgld import (

@@ -22,7 +22,7 @@ from textovsr.core.restorers.mgld.config import MgldConfig
 from textovsr.core.restorers.mgld.memory import plan_tiles
 from textovsr.core.restorers.mgld.motion import clip_motion
 from textovsr.core.restorers.mgld.outer import TiledShot, outer_places
-from textovsr.core.restorers.mgld.sampling import Clip, ClipSampler, clip_noise, noise_indices
+from textovsr.core.restorers.mgld.sampling import Clip, ClipSampler
 from textovsr.core.windows import Window
 from textovsr.models.mgld.config import LATENT_SCALE
 from textovsr.models.raft import RAFT
@@ -81,8 +81,8 @@ def test_a_frame_s_noise_does_not_depend_on_what_is_asked_for_with_it(
     window: int, overlap: int, start: int, count: int, seed: int
 ) -> None:
     config = MgldConfig(window=window, overlap=min(overlap, window - 1), seed=seed)
-    whole = noise_indices(config, range(60))
-    assert noise_indices(config, range(start, start + count)) == whole[start : start + count]
+    whole = config.noise.indices(range(60))
+    assert config.noise.indices(range(start, start + count)) == whole[start : start + count]
     stride = config.window - config.overlap
     for first in range(0, 60 - window, stride):
         assert sorted(whole[first : first + window]) == list(range(window))
@@ -99,7 +99,7 @@ class Undecided(nn.Module):
 def test_guidance_makes_frames_agree_and_the_check_hears_every_tile() -> None:
     still = ClipMotion(*(torch.zeros(4, channels, 16, 24) for channels in (2, 2, 1, 1)))
     z = torch.randn(1, 4, 16, 24, generator=torch.Generator().manual_seed(0)).expand(5, -1, -1, -1)
-    clip = Clip(z, torch.zeros(5, 77, 8), still, clip_noise(OURS, range(5), (4, 16, 24), CPU))
+    clip = Clip(z, torch.zeros(5, 77, 8), still, OURS.noise.of_clip(range(5), (4, 16, 24), CPU))
     calls: list[int] = []
     losses = []
     for guidance in (None, OURS.guidance, PUBLISHED.guidance):
@@ -113,7 +113,7 @@ def test_guidance_makes_frames_agree_and_the_check_hears_every_tile() -> None:
 
 
 def test_noise_is_normal_and_its_own_for_every_step_and_seed() -> None:
-    noise = clip_noise(OURS, range(5), (4, 32, 32), CPU)
+    noise = OURS.noise.of_clip(range(5), (4, 32, 32), CPU)
     first, second = noise(0), noise(1)
     assert first.shape == (5, 4, 32, 32)
     assert torch.equal(first, noise(0))
@@ -121,8 +121,8 @@ def test_noise_is_normal_and_its_own_for_every_step_and_seed() -> None:
     assert float(first.std()) == pytest.approx(1, abs=0.03)
     correlation = torch.corrcoef(torch.stack([*first.flatten(1), *second.flatten(1)])) - torch.eye(10)
     assert float(correlation.abs().max()) < 0.1
-    assert not torch.equal(first, clip_noise(MgldConfig(seed=1), range(5), (4, 32, 32), CPU)(0))
-    alone = clip_noise(MgldConfig(reschedule=False), range(3, 8), (4, 32, 32), CPU)(0)
+    assert not torch.equal(first, MgldConfig(seed=1).noise.of_clip(range(5), (4, 32, 32), CPU)(0))
+    alone = MgldConfig(reschedule=False).noise.of_clip(range(3, 8), (4, 32, 32), CPU)(0)
     torch.testing.assert_close(alone[:2], first[3:])
 
 

@@ -20,7 +20,8 @@ from textovsr.core.restorers.parts import HeldParts
 from textovsr.core.restorers.sdatc.canvas import Canvas
 from textovsr.core.restorers.sdatc.config import FlowGuidance, SdatcConfig
 from textovsr.core.restorers.sdatc.memory import LEAST_TILE, fit
-from textovsr.core.restorers.sdatc.restorer import EXACT, SdatcRestorer
+from textovsr.core.restorers.sdatc.restorer import SdatcRestorer
+from textovsr.core.restorers.systems import exact_parts
 from textovsr.models.sdatc.denoiser import SdatcDenoiser
 from textovsr.tests.helpers.mgld import moving_clip
 from textovsr.tests.helpers.sdatc import TINY, tiny_networks, tiny_parts, tiny_unet
@@ -249,7 +250,7 @@ def test_what_is_to_be_seen_is_said_to_the_denoiser_unless_switched_off() -> Non
 def test_half_precision_shows_nearly_the_same() -> None:
     """As on a graphics card: the denoiser in half precision, the DCM and the autoencoder as they were trained."""
     networks = {name: copy.deepcopy(network) for name, network in tiny_networks().items()}
-    parts = HeldParts(networks, torch.device("cpu"), torch.bfloat16, EXACT)
+    parts = HeldParts(networks, torch.device("cpu"), torch.bfloat16, exact_parts("sdatc"))
     half, single = images(run(QUICK, frames(2), parts)), images(run(QUICK, frames(2)))
     assert half.dtype == torch.float32
     assert 0 < float((half - single).abs().mean()) < 0.1 * float(half.std())

@@ -9,11 +9,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from textovsr.core.diffusion.frame_noise import BEGINNING
 from textovsr.core.diffusion.schedules import respaced, trained_schedule
 from textovsr.core.diffusion.tiles import Tiling
 from textovsr.core.motion.clip_motion import ClipMotion
 from textovsr.core.restorers.sdatc.config import FlowGuidance, SdatcConfig
-from textovsr.core.restorers.sdatc.noise import BEGINNING
 from textovsr.core.restorers.sdatc.sampling import Clip, ClipSampler, equation_step
 from textovsr.models.warp import warp
 from textovsr.tests.helpers.sdatc import TEXT, noise, tiny_networks

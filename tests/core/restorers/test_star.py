@@ -9,10 +9,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from textovsr.core.diffusion.frame_noise import BEGINNING
 from textovsr.core.restorers.parts import HeldParts
 from textovsr.core.restorers.star.config import STAR_POSITIVE, StarConfig
 from textovsr.core.restorers.star.restorer import StarRestorer
-from textovsr.core.restorers.star.sampling import BEGINNING, Clip, ClipSampler
+from textovsr.core.restorers.star.sampling import Clip, ClipSampler
 from textovsr.models.star.chunks import WHOLE
 from textovsr.tests.helpers.rule import GOLDEN
 from textovsr.tests.helpers.star_shots import (

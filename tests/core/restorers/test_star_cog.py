@@ -8,13 +8,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from textovsr.core.diffusion.frame_noise import OF_LATENTS
 from textovsr.core.errors import CancelledError, OutOfMemoryError, SettingError
 from textovsr.core.overlaps import blend_weights
 from textovsr.core.restoration import Restoration
 from textovsr.core.restorers.parts import HeldParts
 from textovsr.core.restorers.star_cog.config import StarCogConfig
 from textovsr.core.restorers.star_cog.restorer import StarCogRestorer, StarCogShot, whole_latents
-from textovsr.core.restorers.star_cog.sampling import OF_LATENTS, Clip, ClipSampler, clip_noise, oblong
+from textovsr.core.restorers.star_cog.sampling import Clip, ClipSampler, oblong
 from textovsr.core.windows import WindowPlan
 from textovsr.tests.helpers.diffvsr_shots import clip as moving
 from textovsr.tests.helpers.star_cog import ENOUGH, QUICK, Words, embed, make, parts, quick_vae, run, small_transformer
@@ -53,7 +54,7 @@ def test_the_published_settings_do_25_frames_at_once() -> None:
     with torch.inference_mode():
         large = F.interpolate(2 * torch.stack([frame.image for frame in frames]) - 1, scale_factor=4, mode="bicubic")
         found = quick_vae().encode(large.clamp(-1, 1).transpose(0, 1)[None]).latent_dist
-        noise = clip_noise(config, range(7), (16, 8, 8), torch.device("cpu"))
+        noise = config.noise.of_clip(range(7), (16, 8, 8), torch.device("cpu"))
         latents = (found.mean + found.std * noise(OF_LATENTS).transpose(0, 1)[None])[0].transpose(0, 1)
         sampler = ClipSampler(small_transformer(), oblong(480), config, lambda: None)
         sampled = sampler.sample(Clip(0.7 * latents, embed(Words(), ""), noise))
@@ -101,7 +102,7 @@ class Numbered(StarCogShot):
         first = max(known, 0)
         made = torch.arange(first, first + len(order) // 4 + 1).float()
         made = made[int(known >= 0) :]
-        return made[:, None, None, None].expand(-1, *self._before.shape[1:]).clone()
+        return made[:, None, None, None].expand(-1, *self._carried["before"].shape[1:]).clone()
 
 
 @pytest.mark.parametrize("plan", [WindowPlan(16, 9, (0, 0)), WindowPlan(3, 9, (0, 0)), WindowPlan(1, 4, (0, 0))])

@@ -13,7 +13,7 @@ from textovsr.core.convert_weights import convert_weights
 from textovsr.core.errors import UnknownCheckpointError, WeightsNotFoundError
 from textovsr.core.restorers.parts import HeldParts
 from textovsr.core.restorers.star_cog.loading import load_star_cog_parts, load_transformer, load_vae
-from textovsr.core.restorers.star_cog.restorer import PARTS, StarCogRestorer
+from textovsr.core.restorers.star_cog.restorer import StarCogRestorer
 from textovsr.models.star_cog.checkpoint import transformer_keys
 from textovsr.tests.helpers.diffvsr_shots import clip as moving
 from textovsr.tests.helpers.star_cog import ENOUGH, QUICK, run, sat_weights, small_transformer
@@ -41,7 +41,7 @@ def files(folder: Path) -> tuple[Path, Path, Path, Path]:
 
 def test_the_published_files_are_read_and_make_a_picture(tmp_path: Path) -> None:
     networks = load_star_cog_parts(*files(tmp_path), dtype=torch.float32)
-    assert set(networks) == set(PARTS)
+    assert set(networks) == set(StarCogRestorer.part_names)
     assert not any(network.training for network in networks.values())
     assert not any(parameter.requires_grad for network in networks.values() for parameter in network.parameters())
     weights = small_transformer().state_dict()

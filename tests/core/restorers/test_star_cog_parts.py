@@ -8,17 +8,15 @@ import pytest
 import torch
 from torch import Tensor
 
+from textovsr.core.diffusion.frame_noise import BEGINNING
 from textovsr.core.restorers.star_cog.codec import decode_clip, encode_clip, enlarge, finish
 from textovsr.core.restorers.star_cog.config import StarCogConfig
 from textovsr.core.restorers.star_cog.memory import denoiser_tile, vae_tile
 from textovsr.core.restorers.star_cog.sampling import (
-    BEGINNING,
     Clip,
     ClipSampler,
     Step,
-    clip_noise,
     guidance,
-    noise_indices,
     oblong,
     schedule,
     solver_step,
@@ -141,16 +139,16 @@ def test_tiles_are_oblong_and_whole_tokens() -> None:
 
 def test_noise_is_decided_by_seed_step_and_number() -> None:
     """Windows of 7 latents that share 3 see the same 7 of noise, each once; shared latents theirs."""
-    indices = noise_indices(OURS, range(40))
+    indices = OURS.noise.indices(range(40))
     assert all(sorted(indices[start : start + 7]) == list(range(7)) for start in range(0, 33, 4))
     for start in range(0, 32, 4):
-        assert list(noise_indices(OURS, range(start, start + 7))) == list(indices[start : start + 7])
+        assert list(OURS.noise.indices(range(start, start + 7))) == list(indices[start : start + 7])
     size, cpu = (16, 2, 3), torch.device("cpu")
-    noise = clip_noise(OURS, range(8, 11), size, cpu)
-    assert torch.equal(noise(3)[0], clip_noise(OURS, range(4, 9), size, cpu)(3)[4])
+    noise = OURS.noise.of_clip(range(8, 11), size, cpu)
+    assert torch.equal(noise(3)[0], OURS.noise.of_clip(range(4, 9), size, cpu)(3)[4])
     assert not torch.equal(noise(3), noise(4))
-    assert not torch.equal(noise(BEGINNING), clip_noise(replace(OURS, seed=1), range(8, 11), size, cpu)(BEGINNING))
-    own = clip_noise(replace(OURS, reschedule=False), range(20), (1, 1, 1), cpu)(0)
+    assert not torch.equal(noise(BEGINNING), replace(OURS, seed=1).noise.of_clip(range(8, 11), size, cpu)(BEGINNING))
+    own = replace(OURS, reschedule=False).noise.of_clip(range(20), (1, 1, 1), cpu)(0)
     assert len(set(own.flatten().tolist())) == 20
 
 

@@ -10,7 +10,7 @@ from torch import nn
 
 from textovsr.core.errors import DamagedWeightsError, UnknownCheckpointError, WeightsNotFoundError
 from textovsr.core.restorers.star.loading import load_star_parts, load_svd_vae
-from textovsr.core.restorers.star.restorer import PARTS
+from textovsr.core.restorers.star.restorer import StarRestorer
 from textovsr.core.restorers.star.vae import SvdVae, SvdVaeConfig
 from textovsr.tests.helpers.star_shots import tiny_networks
 
@@ -31,7 +31,7 @@ def same(found: nn.Module, expected: nn.Module) -> bool:
 
 def test_the_published_files_are_read(tmp_path: Path) -> None:
     parts = load_star_parts(*files(tmp_path))
-    assert set(parts) == set(PARTS)
+    assert set(parts) == set(StarRestorer.part_names)
     for name, expected in tiny_networks().items():
         assert type(parts[name]) is type(expected)
         assert not parts[name].training

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from textovsr.core.diffusion.tiles import average_tiles
+from textovsr.core.overlaps import with_context
 from textovsr.core.restorers.star.canvas import LATENT, ODD, STEP, Canvas, latent_tiling, published_rim
-from textovsr.core.restorers.star.codec import groups
 from textovsr.core.restorers.star.config import StarConfig
 from textovsr.core.restorers.star.windows import kept_frames, step_windows
 from textovsr.tests.helpers.rule import GOLDEN
@@ -88,8 +88,9 @@ def test_sides_of_tiles_go_through_the_plan_and_back() -> None:
 
 
 def test_groups_are_decoded_with_the_frames_beside_them() -> None:
-    assert groups(range(2, 8), 9, 3, 2) == [(range(2, 5), range(7)), (range(5, 8), range(3, 9))]
-    assert groups(range(7), 7, 3, 0) == [(range(3), range(3)), (range(3, 6), range(3, 6)), (range(6, 7), range(6, 7))]
+    assert with_context(range(2, 8), 9, 3, 2) == [(range(2, 5), range(7)), (range(5, 8), range(3, 9))]
+    alone = [range(3), range(3, 6), range(6, 7)]
+    assert with_context(range(7), 7, 3, 0) == [(part, part) for part in alone]
 
 
 def test_published_groups_go_on_in_the_next_span() -> None:
