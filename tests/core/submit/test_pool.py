@@ -1,0 +1,140 @@
+"""Who gets which task, what is written down about it, and where results go."""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from textovsr.core.errors import JobRunningError
+from textovsr.core.submit.ledger import Ledger
+from textovsr.core.submit.pool import AHEAD, Limits, Pool, Server
+from textovsr.core.submit.task import Task, make_task
+from textovsr.core.submit.workflow import Workflow
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    with Ledger(tmp_path / "out") as ledger:
+        yield ledger
+
+
+def a_task(folder: Path, name: str = "clip.mov") -> Task:
+    (folder / name).write_bytes(name.encode())
+    return make_task(folder / name, Workflow({"1": {"class_type": "A", "inputs": {}}}, "1", "file"))
+
+
+def test_only_one_run_at_a_time(ledger: Ledger) -> None:
+    with pytest.raises(JobRunningError, match="another run puts its results"), Ledger(ledger.output):
+        pass
+
+
+def test_results_take_free_names_and_the_same_is_not_placed_twice(ledger: Ledger, tmp_path: Path) -> None:
+    task = a_task(tmp_path)
+
+    def place(content: bytes) -> str:
+        part = ledger.part()
+        part.write_bytes(content)
+        return ledger.place(part, task.source, ".mp4")
+
+    assert [place(content) for content in (b"1", b"2", b"2", b"3")] == [
+        "clip.mp4",
+        "clip-2.mp4",
+        "clip-2.mp4",
+        "clip-3.mp4",
+    ]
+    assert not list(ledger.folder.glob("part-*"))
+
+
+def test_without_hard_links_nothing_is_overwritten_either(
+    ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_links(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "link", no_links)
+    test_results_take_free_names_and_the_same_is_not_placed_twice(ledger, tmp_path)
+
+
+def test_a_changed_file_is_another_task(tmp_path: Path) -> None:
+    before = a_task(tmp_path)
+    workflow = Workflow({"1": {"class_type": "A", "inputs": {}}}, "1", "file")
+    assert make_task(before.source, workflow).key == before.key
+    os.utime(before.source, (1, 1))
+    assert make_task(before.source, workflow).key != before.key
+    os.utime(before.source, (1, 2))
+    other = Workflow({"1": {"class_type": "A", "inputs": {"b": 1}}}, "1", "file")
+    assert make_task(before.source, other).key != make_task(before.source, workflow).key
+
+
+def alive(address: str, load: int = 0) -> Server:
+    server = Server(address, load)
+    server.answered()
+    return server
+
+
+def test_the_least_loaded_server_is_first_and_none_gets_too_much(ledger: Ledger, tmp_path: Path) -> None:
+    busy, idle = alive("busy", 3), alive("idle")
+    pool = Pool([a_task(tmp_path, f"{index}.mp4") for index in range(6)], [busy, idle], ledger, Limits())
+    assert pool.take(busy) is None
+    assert all(pool.take(idle) for _ in range(AHEAD))
+    assert pool.take(idle) is None
+    assert pool.take(busy), "the idle one has enough"
+
+
+def test_retries_are_limited(ledger: Ledger, tmp_path: Path) -> None:
+    server = alive("a")
+    pool = Pool([a_task(tmp_path)], [server], ledger, Limits(retries=2))
+    for tries in (1, 2, 3):
+        task = pool.take(server)
+        assert task is not None
+        assert task.tries == tries
+        pool.give_back(task, "it was started again")
+    assert (pool.tasks[0].state, pool.tasks[0].error) == ("failed", "it was started again")
+    assert pool.settled
+
+
+def test_a_refused_task_goes_to_another_server_once(ledger: Ledger, tmp_path: Path) -> None:
+    first, second = alive("a"), alive("b")
+    pool = Pool([a_task(tmp_path)], [first, second], ledger, Limits())
+    task = pool.take(first)
+    assert task is not None
+    pool.refuse(task, "no memory")
+    assert pool.take(first) is None
+    assert pool.take(second) is task
+    pool.refuse(task, "no model")
+    assert (task.state, task.error) == ("failed", "no model")
+
+
+def test_a_silent_server_loses_its_task_and_the_last_one_keeps_it(ledger: Ledger, tmp_path: Path) -> None:
+    first, second = alive("a"), alive("b")
+    pool = Pool([a_task(tmp_path)], [first, second], ledger, Limits(patience=0.0))
+    task = pool.take(first)
+    assert task is not None
+    pool.queue(task, "one")
+    first.failed("gone")
+    pool.tend()
+    assert (task.state, first.abandoned) == ("waiting", {"one"})
+    assert not pool.claim(task, first, "one"), "whoever comes back late has lost it"
+    pool.queue(pool.take(second) or task, "two")
+    second.failed("gone too")
+    pool.tend()
+    assert (task.state, task.error) == ("failed", "gone too")
+    again = make_task(task.source, Workflow({"1": {"class_type": "A", "inputs": {}}}, "1", "file"))
+    ledger._read()
+    ledger.take_up(again)
+    assert (again.state, again.prompt_id) == ("queued", "two"), "the next run looks for it there"
+
+
+def test_the_journal_holds_one_line_for_each_step(ledger: Ledger, tmp_path: Path) -> None:
+    server = alive("a")
+    pool = Pool([a_task(tmp_path)], [server], ledger, Limits())
+    task = pool.take(server)
+    assert task is not None
+    pool.queue(task, "id")
+    pool.finish(task, ["clip.mp4"])
+    lines = [json.loads(line) for line in (ledger.folder / "journal.jsonl").read_text().splitlines()]
+    assert [line.get("state") for line in lines] == [None, "queued", "done"]
+    assert lines[0]["client_id"] == ledger.client_id
+    assert str(tmp_path) not in json.dumps(lines), "names only: the folder may be given away"
