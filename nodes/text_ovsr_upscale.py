@@ -174,7 +174,7 @@ def _newer() -> list[io.Input]:
             optional=True,
             display_mode=io.NumberDisplay.slider,
             tooltip="For weights with two ends, NAME and NAME-detail beside it: 1 invents nothing, towards 0 edges and "
-            "textures become crisper. The weights that ship have both ends.",
+            "textures become crisper. textovsr-lite and textovsr-base have both.",
         ),
     ]
 
