@@ -16,7 +16,7 @@ from .diffvsr.restorer import DiffVsrRestorer
 from .mgld.loading import load_mgld_parts
 from .mgld.restorer import MgldRestorer
 from .parts import Parts, TellStep
-from .sdatc.loading import load_sdatc_parts
+from .sdatc.loading import SdatcFiles, load_sdatc_parts
 from .sdatc.restorer import SdatcRestorer
 from .settings import DiffusionSettings
 from .star.loading import load_star_parts
@@ -113,7 +113,9 @@ _KINDS = {
     ),
     "sdatc": Kind(
         lambda files: load_sdatc_parts(
-            files["stage1"], files["stage2"], files["unet"], files["vae"], files["text_encoder"], files.get("flow")
+            SdatcFiles(
+                files["stage1"], files["stage2"], files["unet"], files["vae"], files["text_encoder"], files.get("flow")
+            )
         ),
         lambda parts, settings, memory: SdatcRestorer(parts, sdatc_config(settings), memory),
         exact=("dcm", "vae"),

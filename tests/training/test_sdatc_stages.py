@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from textovsr import cli
 from textovsr.core.errors import UnknownCheckpointError
-from textovsr.core.restorers.sdatc.loading import load_sdatc_parts
+from textovsr.core.restorers.sdatc.loading import SdatcFiles, load_sdatc_parts
 from textovsr.models.registry import read_metadata, save_weights
 from textovsr.models.sdatc.dcm import Dcm
 from textovsr.tests.helpers.sdatc import TINY, TINY_DCM, tiny_networks, tiny_unet, tiny_vae
@@ -145,7 +145,7 @@ def test_what_the_stages_leave_is_loaded_to_restore(
 ) -> None:
     stage2 = sdatc_stage2.train(second(folder, tmp_path, base, stage1))
     assert (stage1.name, stage2.name) == ("sdatc-stage1.safetensors", "sdatc-stage2.safetensors")
-    parts = load_sdatc_parts(stage1, stage2, base.unet, base.vae, base.text)
+    parts = load_sdatc_parts(SdatcFiles(stage1, stage2, base.unet, base.vae, base.text))
     assert set(parts) == {"dcm", "denoiser", "vae", "text", "flow"}
     for path, fresh in ((stage1, "denoiser.control.zero_middle.weight"), (stage2, "vae.stam.0.alpha1")):
         assert load_file(path)[fresh].abs().max() > 0  # zeros before any training

@@ -4,9 +4,9 @@ from pathlib import Path
 
 from torch import nn
 
-from ....models.registry import DIFFVSR, Architecture, load_network, read_state_dict
-from ...errors import UnknownCheckpointError
+from ....models.registry import DIFFVSR, read_state_dict
 from ...text.open_clip_h import load_open_clip_h
+from ..named import load_named
 
 _DENOISER, _VAE = DIFFVSR
 
@@ -27,11 +27,8 @@ def load_diffvsr_parts(denoiser: Path, vae: Path, text: Path) -> dict[str, nn.Mo
         DamagedWeightsError: a file is truncated or holds code.
         UnknownCheckpointError: a file is another one, or something is missing in it, which is named.
     """
-    return {"denoiser": _load(denoiser, _DENOISER), "vae": _load(vae, _VAE), "text": load_open_clip_h(text)}
-
-
-def _load(path: Path, architecture: Architecture) -> nn.Module:
-    try:
-        return load_network(read_state_dict(path, mapped=True), [architecture])
-    except UnknownCheckpointError as error:
-        raise UnknownCheckpointError(str(error).replace("the state_dict", str(path))) from error
+    return {
+        "denoiser": load_named(denoiser, read_state_dict(denoiser, mapped=True), _DENOISER),
+        "vae": load_named(vae, read_state_dict(vae, mapped=True), _VAE),
+        "text": load_open_clip_h(text),
+    }

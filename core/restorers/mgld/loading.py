@@ -7,10 +7,11 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from ....models.mgld import checkpoint as mgld
-from ....models.registry import MGLD, MGLD_VAES, RAFTS, Architecture, load_network, read_state_dict
+from ....models.registry import MGLD, MGLD_VAES, RAFTS, read_state_dict
 from ...errors import UnknownCheckpointError
 from ...motion.networks import load_flow_net, load_spynet
 from ...text.open_clip_h import load_open_clip_h
+from ..named import load_named
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +38,7 @@ def load_mgld_parts(
     """
     state = read_state_dict(denoiser, mapped=True)
     return {
-        "denoiser": _named(denoiser, mgld.part(state, mgld.UNET, mgld.STRUCTURE) or state, MGLD),
+        "denoiser": load_named(denoiser, mgld.part(state, mgld.UNET, mgld.STRUCTURE) or state, MGLD),
         "vae": _load_vae(denoiser, state, vae),
         "text": load_open_clip_h(text or _held(denoiser, state, mgld.TEXT, "text encoder")),
         "flow": _load_flow(denoiser, state, flow),
@@ -46,19 +47,19 @@ def load_mgld_parts(
 
 def _load_vae(path: Path, state: Mapping[str, Tensor], vae: Path | None) -> nn.Module:
     if vae is None:
-        return _named(path, _held(path, state, mgld.PLAIN_VAE, "autoencoder"), *MGLD_VAES)
+        return load_named(path, _held(path, state, mgld.PLAIN_VAE, "autoencoder"), *MGLD_VAES)
     found = read_state_dict(vae, mapped=True)
     kept = {**mgld.vae_keys(found), **mgld.part(found, mgld.PLAIN_VAE)}
     if left := sorted({key.split(".")[0] for key in found.keys() - kept.keys()}):
         log.info("%s also holds %s, which only training needs: left out.", vae.name, ", ".join(left))
-    return _named(vae, kept, *MGLD_VAES)
+    return load_named(vae, kept, *MGLD_VAES)
 
 
 def _load_flow(path: Path, state: Mapping[str, Tensor], flow: Path | None) -> nn.Module:
     if flow is not None:
         return load_flow_net(flow)
     held = mgld.part(state, mgld.FLOW)
-    return _named(path, held, *RAFTS) if held else load_spynet()
+    return load_named(path, held, *RAFTS) if held else load_spynet()
 
 
 def _held(path: Path, state: Mapping[str, Tensor], prefix: str, what: str) -> dict[str, Tensor]:
@@ -68,10 +69,3 @@ def _held(path: Path, state: Mapping[str, Tensor], prefix: str, what: str) -> di
             f"Expected its {what} ({prefix}*) in {path.name} too, found none; choose another file for it."
         )
     return held
-
-
-def _named(path: Path, state: Mapping[str, Tensor], *among: Architecture) -> nn.Module:
-    try:
-        return load_network(state, among)
-    except UnknownCheckpointError as error:
-        raise UnknownCheckpointError(str(error).replace("the state_dict", str(path))) from error

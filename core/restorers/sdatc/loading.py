@@ -1,6 +1,7 @@
 """SDATC's networks: what training left, on top of Stable Diffusion 2.1's files."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from torch import Tensor, nn
@@ -23,26 +24,32 @@ HOW_TO_TRAIN = (
 _FILES = tuple(f"diffusion_pytorch_model{kind}" for kind in (".safetensors", ".fp16.safetensors", ".bin", ".fp16.bin"))
 
 
-def load_sdatc_parts(
-    stage1: Path | None,
-    stage2: Path | None,
-    unet: Path,
-    vae: Path | None = None,
-    text: Path | None = None,
-    flow: Path | None = None,
-) -> dict[str, nn.Module]:
-    """The networks of a ``SdatcRestorer``: "dcm", "denoiser", "vae", "text" and "flow", on the CPU, in eval mode.
+@dataclass(frozen=True)
+class SdatcFiles:
+    """The files of SDATC's networks.
 
-    Memory: tensors of Stable Diffusion stay in the files until they are used, which must not change meanwhile; those
-    that a file does not hold in single precision are copied.
-
-    Args:
+    Attributes:
         stage1: what the first stage of training left, see ``models.sdatc.checkpoint``; None if there is none.
         stage2: what the second stage left.
         unet: Stable Diffusion 2.1 base: a single file, a folder as diffusers has it, or the file of the UNet in there.
         vae: its autoencoder, in the same ways; None takes the one in ``unet``.
         text: OpenCLIP ViT-H-14's text tower, see ``load_open_clip_h``; None takes the one in ``unet``.
         flow: see ``load_flow_net``; None takes the shipped one.
+    """
+
+    stage1: Path | None
+    stage2: Path | None
+    unet: Path
+    vae: Path | None = None
+    text: Path | None = None
+    flow: Path | None = None
+
+
+def load_sdatc_parts(files: SdatcFiles) -> dict[str, nn.Module]:
+    """The networks of a ``SdatcRestorer``: "dcm", "denoiser", "vae", "text" and "flow", on the CPU, in eval mode.
+
+    Memory: tensors of Stable Diffusion stay in the files until they are used, which must not change meanwhile; those
+    that a file does not hold in single precision are copied.
 
     Raises:
         WeightsError: a stage was not trained.
@@ -50,8 +57,9 @@ def load_sdatc_parts(
         DamagedWeightsError: a file is truncated or holds code.
         UnknownCheckpointError: a file is another one, or something is missing in it, which is named.
     """
+    stage1, stage2, unet = files.stage1, files.stage2, files.unet
     states, configs = zip(*(_read_stage(path, stage) for stage, path in enumerate((stage1, stage2), 1)), strict=True)
-    of_unet, of_vae = network_file(unet, "unet"), network_file(vae or unet, "vae")
+    of_unet, of_vae = network_file(unet, "unet"), network_file(files.vae or unet, "vae")
     held = read_state_dict(of_unet, mapped=True)
     network = load_unet(held, str(of_unet))
     pictures = load_vae(held if of_vae == of_unet else read_state_dict(of_vae, mapped=True), str(of_vae))
@@ -60,8 +68,8 @@ def load_sdatc_parts(
         "dcm": dcm,
         "denoiser": denoiser,
         "vae": build_stage2(states[1], configs[1], pictures, str(stage2)),
-        "text": load_open_clip_h(text or unet),
-        "flow": load_flow_net(flow),
+        "text": load_open_clip_h(files.text or unet),
+        "flow": load_flow_net(files.flow),
     }
 
 

@@ -5,9 +5,10 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from ....models.registry import STAR, load_network, read_state_dict
+from ....models.registry import STAR, read_state_dict
 from ...errors import UnknownCheckpointError
 from ...text.open_clip_h import load_open_clip_h
+from ..named import load_named
 from .vae import SvdVae, SvdVaeConfig
 
 _DECODER = "decoder.time_conv_out.weight"
@@ -29,10 +30,7 @@ def load_star_parts(denoiser: Path, vae: Path, text: Path) -> dict[str, nn.Modul
         DamagedWeightsError: a file is truncated or holds code.
         UnknownCheckpointError: a file is another one, or something is missing in it, which is named.
     """
-    try:
-        network = load_network(read_state_dict(denoiser, mapped=True), [STAR])
-    except UnknownCheckpointError as error:
-        raise UnknownCheckpointError(str(error).replace("the state_dict", str(denoiser))) from error
+    network = load_named(denoiser, read_state_dict(denoiser, mapped=True), STAR)
     return {"denoiser": network, "vae": load_svd_vae(vae), "text": load_open_clip_h(text)}
 
 

@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from textovsr.core.errors import DamagedWeightsError, UnknownCheckpointError, WeightsError, WeightsNotFoundError
-from textovsr.core.restorers.sdatc.loading import load_sdatc_parts
+from textovsr.core.restorers.sdatc.loading import SdatcFiles, load_sdatc_parts
 from textovsr.models.registry import read_metadata, read_state_dict
 from textovsr.models.sdatc.checkpoint import STAGE_FILES, find_stage, save_stage, stage1_tensors, stage2_tensors
 from textovsr.models.sdatc.dcm import Dcm
@@ -65,7 +65,7 @@ def nearly(found: nn.Module, expected: nn.Module) -> bool:
 
 
 def test_what_was_trained_comes_back_on_stable_diffusion(stages: tuple[Path, Path], folder: Path) -> None:
-    parts = load_sdatc_parts(*stages, folder)
+    parts = load_sdatc_parts(SdatcFiles(*stages, folder))
     assert set(parts) == set(tiny_networks())
     assert all(nearly(parts[name], tiny_networks()[name]) for name in ("dcm", "denoiser", "vae", "text"))
     assert isinstance(parts["flow"], SPyNet)
@@ -76,7 +76,7 @@ def test_what_was_trained_comes_back_on_stable_diffusion(stages: tuple[Path, Pat
 
 def test_the_files_of_a_folder_may_be_named_one_by_one(stages: tuple[Path, Path], folder: Path) -> None:
     unet, vae = folder / "unet" / "diffusion_pytorch_model.safetensors", folder / "vae"
-    parts = load_sdatc_parts(*stages, unet, vae, folder / "text_encoder" / "model.safetensors")
+    parts = load_sdatc_parts(SdatcFiles(*stages, unet, vae, folder / "text_encoder" / "model.safetensors"))
     assert nearly(parts["vae"], tiny_networks()["vae"])
 
 
@@ -101,29 +101,29 @@ def test_without_trained_weights_it_says_how_to_train_them(
     chosen: list[Path | None] = list(stages)
     chosen[missing] = None
     with pytest.raises(WeightsNotFoundError, match=f"needs trained weights: .*stage{missing + 1}.*train sdatc"):
-        load_sdatc_parts(chosen[0], chosen[1], folder)
+        load_sdatc_parts(SdatcFiles(chosen[0], chosen[1], folder))
     chosen[missing] = folder / "nothing.safetensors"
     with pytest.raises(WeightsNotFoundError, match=r"needs trained weights: .*no .*nothing\.safetensors"):
-        load_sdatc_parts(chosen[0], chosen[1], folder)
+        load_sdatc_parts(SdatcFiles(chosen[0], chosen[1], folder))
 
 
 def test_weights_that_were_not_trained_are_refused(tmp_path: Path, folder: Path) -> None:
     with pytest.raises(WeightsError, match=r"needs trained weights: .*got 0 steps in .*train sdatc"):
-        load_sdatc_parts(*save_stages(tmp_path, steps=0), folder)
+        load_sdatc_parts(SdatcFiles(*save_stages(tmp_path, steps=0), folder))
 
 
 def test_files_that_cannot_be_used_are_named(stages: tuple[Path, Path], folder: Path, tmp_path: Path) -> None:
     first, second = stages
     with pytest.raises(UnknownCheckpointError, match=r"SDATC's sdatc-stage1.*got .*sdatc-stage2\.safetensors with"):
-        load_sdatc_parts(second, second, folder)
+        load_sdatc_parts(SdatcFiles(second, second, folder))
     with pytest.raises(WeightsNotFoundError, match=r"Diffusion 2\.1 base at .*nowhere"):
-        load_sdatc_parts(first, second, tmp_path / "nowhere")
+        load_sdatc_parts(SdatcFiles(first, second, tmp_path / "nowhere"))
     with pytest.raises(UnknownCheckpointError, match=r"autoencoder in .*stage1\.safetensors"):
-        load_sdatc_parts(first, second, folder, first)
+        load_sdatc_parts(SdatcFiles(first, second, folder, first))
     short = tmp_path / "short.safetensors"
     short.write_bytes(first.read_bytes()[:1000])
     with pytest.raises(DamagedWeightsError, match=r"short\.safetensors"):
-        load_sdatc_parts(short, second, folder)
+        load_sdatc_parts(SdatcFiles(short, second, folder))
 
 
 @pytest.mark.parametrize(
@@ -135,14 +135,14 @@ def test_what_is_missing_is_named(stages: tuple[Path, Path], folder: Path, stage
     save_file(tensors, stages[stage], header)
     name = key.removeprefix("denoiser.").removeprefix("vae.").removeprefix("dcm.")
     with pytest.raises(UnknownCheckpointError, match=f"(?s)stage{stage + 1}.safetensors, which does not fit.*{name}"):
-        load_sdatc_parts(*stages, folder)
+        load_sdatc_parts(SdatcFiles(*stages, folder))
 
 
 @pytest.mark.parametrize("header", [{}, {"steps": "7"}, {"steps": "7", "config": "{"}, {"steps": "x", "config": "{}"}])
 def test_a_file_without_its_header_is_refused(stages: tuple[Path, Path], folder: Path, header: dict[str, str]) -> None:
     save_file(load_file(stages[0]), stages[0], header)
     with pytest.raises(UnknownCheckpointError, match=r"sizes and trained steps in the header of .*stage1"):
-        load_sdatc_parts(*stages, folder)
+        load_sdatc_parts(SdatcFiles(*stages, folder))
 
 
 def test_another_stable_diffusion_is_refused(stages: tuple[Path, Path], folder: Path) -> None:
@@ -150,4 +150,4 @@ def test_another_stable_diffusion_is_refused(stages: tuple[Path, Path], folder: 
     config = json.dumps({**TINY.as_dict(), "control": {**TINY.as_dict()["control"], "multipliers": [1, 1, 1]}})
     save_file(load_file(stages[0]), stages[0], {"steps": "7", "config": config})
     with pytest.raises(UnknownCheckpointError, match=r"first stage of SDATC.*branch of 2 levels"):
-        load_sdatc_parts(*stages, folder)
+        load_sdatc_parts(SdatcFiles(*stages, folder))
