@@ -44,10 +44,11 @@ def setup(options):
 
 def test(options):
     """Run the linters, then pytest, whose summary comes last; any failure makes the exit code non-zero."""
-    from tools.environment import set_up, set_up_browser
+    from tools.environment import set_up, set_up_browser, set_up_eslint
 
     environment = set_up(ROOT)
     set_up_browser()
+    set_up_eslint(ROOT)
     failed = [command[0] for command in LINTERS if not lint(environment, command)]
     if failed:
         print(f"FAILED: {', '.join(failed)}; pytest runs all the same.", flush=True)

@@ -28,6 +28,9 @@ NOT_THE_PACK = (".*", "__pycache__", "*.egg-info", "build", "dist", "demo_output
 SETTINGS = {"Comfy.TutorialCompleted": True, "Comfy.InstalledVersion": "1.32.9"}
 """Without these the first visit opens a dialog over the canvas."""
 
+FRONT_END = "TEXTOVSR_FRONT_END"
+"""Environment variable: the folder ``static`` of another front end than the one that is installed."""
+
 HAS_ACCELERATOR = "import torch; print(torch.cuda.is_available() or torch.backends.mps.is_available())"
 
 
@@ -140,6 +143,8 @@ def command_line(python: Path, comfyui: Path, base: Path, port: int) -> list[str
     command = [str(python), "-u", str(comfyui / "main.py"), "--listen", HOST, "--port", str(port)]
     command += ["--base-directory", str(base), "--disable-auto-launch", "--disable-api-nodes"]
     command += ["--database-url", "sqlite:///:memory:"]
+    if os.environ.get(FRONT_END):
+        command += ["--front-end-root", os.environ[FRONT_END]]
     probe = subprocess.run([str(python), "-c", HAS_ACCELERATOR], capture_output=True, text=True)
     return command if probe.stdout.strip() == "True" else [*command, "--cpu"]
 

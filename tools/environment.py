@@ -236,6 +236,21 @@ def unpack(wheel: Path, target: Path) -> None:
             path.write_bytes(archive.read(name))
 
 
+def set_up_eslint(root: Path) -> None:
+    """Install eslint, which looks at js/, where there is an npm; again when package.json is newer."""
+    npm, done = shutil.which("npm"), root / "node_modules" / ".package-lock.json"
+    if not npm:
+        print("No npm found: eslint will not look at js/. Install Node.js to have it do so.", flush=True)
+        return
+    if done.exists() and done.stat().st_mtime >= (root / "package.json").stat().st_mtime:
+        return
+    print("Installing eslint (about 15 seconds) ...", flush=True)
+    command = [npm, "install", "--no-package-lock", "--no-audit", "--no-fund", "--loglevel=error"]
+    run = subprocess.run(command, cwd=root, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    if run.returncode:
+        print(f"npm install failed, so eslint does not look at js/:\n{run.stderr[-1000:]}", flush=True)
+
+
 def find_browser() -> "str | None":
     """Return the path of a Chromium, or None."""
     return next(filter(None, map(shutil.which, BROWSERS)), None)

@@ -19,7 +19,7 @@ _PREVIEW_SHARE = 0.01
 """Of the run's time, at most, that is spent on showing it."""
 
 _LABELS = ("Before", "After")
-_LABEL_SIZE = 13
+_LABEL_SIZE = 16
 _LABEL_MARGIN = 6
 
 check_cancelled = comfy.model_management.throw_exception_if_processing_interrupted
@@ -41,7 +41,7 @@ def progress_reporter(node: type[io.ComfyNode], total: int | None = None) -> Cal
             return
         count = max(progress.total or 0, progress.done)
         execution.set_progress(progress.done, count, preview_image=_preview(progress.newest, progress.original))
-        show_text(node, f"{progress}\n{memory_in_use()}")
+        show_text(node, f"{progress}, {memory_in_use()}")
         ended = time.monotonic()
         due = ended + max(_PREVIEW_SECONDS, (ended - began) / _PREVIEW_SHARE)
 
