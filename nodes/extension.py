@@ -6,6 +6,8 @@ import sys
 
 from comfy_api.latest import ComfyExtension, io
 
+from .replacements import register_replacements
+
 logger = logging.getLogger(__name__)
 
 NODES: dict[str, str] = {
@@ -38,6 +40,10 @@ PIP_NAMES = {"PIL": "pillow", "cv2": "opencv-python-headless", "open_clip": "ope
 
 class TextOVSRExtension(ComfyExtension):
     """All nodes of the pack that can be loaded here."""
+
+    async def on_load(self) -> None:
+        """Tell the host which nodes replace older ones."""
+        await register_replacements()
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         """Return the node classes; one that misses a package is left out, with a warning that names the cure."""
