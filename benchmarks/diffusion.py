@@ -1,77 +1,70 @@
 """Time and memory of the diffusion systems at full size: ``python benchmarks/diffusion.py [--device cuda]``.
 
-Weights are random: they change the picture, not the work. One window is sampled with few steps; a step's time is the
-difference between two numbers of steps, so that encoding and decoding are told apart from sampling, and the time of the
-published 50 steps follows. MGLD-VSR's published figure is 1.113 s a frame (512x512, A100, 50 steps).
+Weights are random: they change the picture, not the work. One window is sampled with few steps, whose times are told by
+the restorer, so that encoding and decoding are told apart from sampling, and the time of all steps follows. On a CPU it
+is processor time, of all cores together, which others that are at work do not change. MGLD-VSR's published figure is
+1.113 s a frame (512x512, A100, 50 steps).
 """
 
 import argparse
+import resource
 import time
-from dataclasses import replace
+from itertools import pairwise
 
-import psutil
 import torch
 from common import machine, table
+from full_size import SYSTEMS, builders, with_random_numbers
 from torch import Tensor, nn
 
 from textovsr.core.device import memory_budget, pick_device
 from textovsr.core.motion.networks import load_spynet
 from textovsr.core.restoration import Restoration, Result, ShotFrame
-from textovsr.core.restorer import Restorer
 from textovsr.core.restorers.parts import HeldParts
 from textovsr.core.restorers.settings import DiffusionSettings
-from textovsr.core.restorers.systems import make_diffusion_restorer
-from textovsr.models.diffvsr import config as diffvsr
-from textovsr.models.diffvsr.unet import UNet
-from textovsr.models.diffvsr.vae import VAE
-from textovsr.models.mgld import config as mgld
-from textovsr.models.mgld.denoiser import Denoiser
-from textovsr.models.mgld.video_vae import VideoVAE
-from textovsr.models.open_clip_text import OpenClipConfig, OpenClipText
+from textovsr.core.restorers.systems import DiffusionRestorer, compute_dtype, exact_parts, make_diffusion_restorer
 
-PUBLISHED_STEPS = 50
-SIZES = {"512x512": (128, 128), "1280x720": (180, 320)}
-"""Of the result, and height and width of the input."""
+STEPS = {"mgld": 50, "diffvsr": 50, "star": 14, "star-cogvideox": 50, "sdatc": 50}
+"""Evaluations of the denoiser by default; STAR's fast mode makes one fewer than it is asked for."""
 
-FRAMES = {"mgld": 5, "diffvsr": 8}
+FRAMES = {"mgld": 5, "diffvsr": 8, "star": 32, "star-cogvideox": 25, "sdatc": 5}
 """Of one window."""
 
-
-def random_network(build: type[nn.Module], *configs: object) -> nn.Module:
-    """A network at full size with small random weights."""
-    with torch.device("meta"):
-        network = build(*configs)
-    network.to_empty(device="cpu")
-    generator = torch.Generator().manual_seed(0)
-    for value in (*network.parameters(), *network.buffers()):
-        if value.is_floating_point():
-            value.data.normal_(0.0, 0.02, generator=generator)
-    return network.eval().requires_grad_(False)
+SIZES = {"256x256": (64, 64), "512x512": (128, 128), "1280x720": (180, 320)}
+"""Of the result, and height and width of the input."""
 
 
-def full_size(system: str) -> dict[str, nn.Module]:
-    """All networks of a system."""
-    text = random_network(OpenClipText, OpenClipConfig())
-    if system == "diffvsr":
-        unet = random_network(UNet, diffvsr.UNetConfig())
-        return {"text": text, "denoiser": unet, "vae": random_network(VAE, diffvsr.VAEConfig())}
-    denoiser = random_network(Denoiser, mgld.UNetConfig(), mgld.StructConfig())
-    vae = random_network(VideoVAE, mgld.VAEConfig())
-    return {"text": text, "denoiser": denoiser, "vae": vae, "flow": load_spynet()}
+def full_size(system: str, device: torch.device) -> HeldParts:
+    """All networks of a system, with random numbers."""
+    dtype, exact = compute_dtype(system, device), exact_parts(system)
+    kept = dtype if dtype == torch.bfloat16 else torch.float32  # a system that is kept in half is too large otherwise
+    networks = {name: with_random_numbers(build, kept) for name, build in builders(system).items()}
+    if "flow" in networks:
+        networks["flow"] = load_spynet()
+    return HeldParts(networks, device, dtype, exact)
 
 
-def seconds(restorer: Restorer, frames: list[ShotFrame]) -> tuple[float, int]:
-    """Time of one window, and the most memory that it took on the device (the process, on a CPU) in bytes."""
+def seconds(restorer: DiffusionRestorer, frames: list[ShotFrame]) -> tuple[float, list[float], int]:
+    """Time of one window, of each step but the first, and the most memory on the device (in all, on a CPU) in bytes."""
     size = frames[0].image.shape[-2], frames[0].image.shape[-1]
-    cuda = torch.cuda.is_available() and restorer.parts.device.type == "cuda"  # type: ignore[attr-defined]
+    cuda = restorer.parts.device.type == "cuda"  # type: ignore[attr-defined]
     if cuda:
         torch.cuda.reset_peak_memory_stats()
-    began = time.perf_counter()
+    clock = time.perf_counter if cuda else time.process_time
+    moments: list[float] = []
+
+    def tell(done: int, total: int) -> None:
+        if cuda:
+            torch.cuda.synchronize()
+        moments.append(clock())
+
+    restorer.tell_step = tell
+    began = clock()
     with torch.inference_mode():
         done = list(Restoration(restorer, restorer.plan(*size), lambda: None, print).run(frames))
     assert sum(isinstance(item, Result) for item in done) == len(frames)
-    peak = torch.cuda.max_memory_allocated() if cuda else psutil.Process().memory_info().rss
-    return time.perf_counter() - began, peak
+    taken = clock() - began
+    peak = torch.cuda.max_memory_allocated() if cuda else 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return taken, [after - before for before, after in pairwise(moments)], peak
 
 
 def moving(count: int, height: int, width: int) -> list[ShotFrame]:
@@ -81,38 +74,40 @@ def moving(count: int, height: int, width: int) -> list[ShotFrame]:
     return [ShotFrame(large[:, :height, 2 * i : 2 * i + width].clone()) for i in range(count)]
 
 
-def measure(system: str, size: str, device: torch.device, dtype: torch.dtype, steps: int) -> list[str]:
-    """One row: a step and the rest of a window, a frame of 50 steps, and memory."""
-    parts = HeldParts(full_size(system), device, dtype)
-    settings = DiffusionSettings(steps=steps, overlap=0)
-    frames = moving(FRAMES[system], *SIZES[size])
-    taken = []
-    for count in (steps, 2 * steps):
-        restorer = make_diffusion_restorer(system, parts, replace(settings, steps=count), memory_budget(device))
-        if device.type == "cuda" and not taken:
-            seconds(restorer, frames)  # kernels are chosen
-        found, peak = seconds(restorer, frames)
-        taken.append(found)
-    step = (taken[1] - taken[0]) / steps
-    rest = taken[0] - steps * step
-    frame = (rest + PUBLISHED_STEPS * step) / len(frames)
-    return [system, size, f"{step:.2f}", f"{rest:.1f}", f"{frame:.2f}", f"{peak / 1e9:.1f}"]
+def measure(system: str, size: str, parts: HeldParts, options: argparse.Namespace) -> list[str]:
+    """One row: a step and the rest of a window, a frame of all steps, and memory."""
+    overlap = -1 if system == "star-cogvideox" else 0  # whose windows must overlap; this one is alone anyway
+    settings = DiffusionSettings(steps=options.steps, overlap=overlap)
+    frames = moving(options.frames or FRAMES[system], *SIZES[size])
+    restorer = make_diffusion_restorer(system, parts, settings, memory_budget(parts.device))
+    if parts.device.type == "cuda":
+        seconds(restorer, frames)  # kernels are chosen
+    whole, steps, peak = seconds(restorer, frames)
+    step = sum(steps) / len(steps)
+    rest = whole - (len(steps) + 1) * step
+    frame = (rest + STEPS[system] * step) / len(frames)
+    numbers = [f"{step:.2f}", f"{rest:.1f}", str(STEPS[system]), f"{frame:.2f}", f"{peak / 1e9:.1f}"]
+    return [system, size, str(len(frames)), *numbers]
 
 
 def main() -> None:
     """Measure what was asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--systems", nargs="+", choices=FRAMES, default=list(FRAMES))
-    parser.add_argument("--sizes", nargs="+", choices=SIZES, default=list(SIZES))
+    parser.add_argument("--systems", nargs="+", choices=SYSTEMS, default=list(SYSTEMS))
+    parser.add_argument("--sizes", nargs="+", choices=SIZES, default=["512x512", "1280x720"])
     parser.add_argument("--device", default="auto")
     parser.add_argument("--steps", type=int, default=4, help="as few as tell a step's time (default %(default)s)")
+    parser.add_argument("--frames", type=int, default=0, help="of a window; 0 is the system's own")
     options = parser.parse_args()
     device = pick_device(options.device)
-    dtype = torch.float16 if device.type == "cuda" else torch.float32
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else machine()
-    print(f"{name}, {dtype}\n")
-    rows = [measure(system, size, device, dtype, options.steps) for system in options.systems for size in options.sizes]
-    table(["system", "result", "a step, s", "rest of a window, s", "a frame of 50 steps, s", "memory, GB"], rows)
+    print(f"{torch.cuda.get_device_name(device) if device.type == 'cuda' else machine()}\n")
+    rows = []
+    for system in options.systems:
+        parts = full_size(system, device)
+        rows += [measure(system, size, parts, options) for size in options.sizes]
+        del parts
+    head = ["system", "result", "frames", "a step, s", "rest of a window, s", "steps", "a frame, s", "memory, GB"]
+    table(head, rows)
 
 
 if __name__ == "__main__":
