@@ -18,6 +18,7 @@ from .common_inputs import cut_threshold_input
 from .host.folders import clip_folders
 from .host.models import loaded_clip_iqa
 from .host.progress import download_reporter, frame_reporter, show_text
+from .search_aliases import search_aliases
 from .video_file import VideoFile, as_source
 
 
@@ -33,6 +34,7 @@ class CLIPIQAScore(io.ComfyNode):
             category="TextOVSR/quality",
             description="Scores how good frames look, without a reference: is a frame more like 'Good photo.' or like "
             "'Bad photo.' to CLIP? Or by any pair of words of your own. Any length, in constant memory.",
+            **search_aliases("OVSR_CLIPIQAScore"),
             inputs=[
                 io.MultiType.Input(
                     "video",

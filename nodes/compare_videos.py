@@ -13,6 +13,7 @@ from ..core.transcode import save_video
 from .host.folders import temporary_path
 from .host.frames_route import pictures, shown_file
 from .host.progress import check_cancelled
+from .search_aliases import search_aliases
 from .video_file import as_source
 
 NAMES = ("a", "b", "c", "d")
@@ -31,6 +32,7 @@ class CompareVideos(io.ComfyNode):
             description="Shows two to four videos in one picture, frame by frame the same moment: a divider to drag, "
             "zoom to the pixel, single steps, a loop, the amplified difference. Videos of any length; the smaller ones "
             "are scaled to the largest for display.",
+            **search_aliases("OVSR_CompareVideos"),
             inputs=[
                 io.Video.Input("a", tooltip="The first video, on the left; differences are taken from it."),
                 io.Video.Input("b", tooltip="The second one. Frame 0 belongs to frame 0 of the first, and so on."),

@@ -15,6 +15,7 @@ from .common_inputs import codec_input, color_fix_input, crf_input
 from .host.folders import temporary_path
 from .host.progress import check_cancelled, progress_reporter
 from .host.vae import HostCodec
+from .search_aliases import search_aliases
 from .video_file import VideoFile, as_source
 
 _LARGEST_TILE = 8192
@@ -34,6 +35,7 @@ class DecodeVideo(io.ComfyNode):
             category="TextOVSR/diffusion",
             description="Makes a video of latents of any length with the VAE of any model: decoded in chunks, straight "
             "into a file, with the sound, the subtitles and the exact times of its source.",
+            **search_aliases("OVSR_DecodeVideo"),
             inputs=[
                 io.Latent.Input("samples", tooltip="The latents of the whole video; stitch windows before."),
                 io.Vae.Input("vae", tooltip="The VAE of the model that made the latents."),

@@ -7,6 +7,7 @@ from ..core.degrade.describe import DescribeConfig, describe_source
 from ..core.degrade.estimator import load_estimator
 from .common_inputs import cut_threshold_input
 from .host.progress import frame_reporter
+from .search_aliases import search_aliases
 from .video_file import as_source
 
 
@@ -22,6 +23,7 @@ class DegradationText(io.ComfyNode):
             category="TextOVSR/text",
             description="Looks at a video and says, shot by shot, how it was spoilt: blur, enlarging, noise, JPEG and "
             "video compression. Connect the text to degradation_text of TextOVSR Upscale.",
+            **search_aliases("OVSR_DegradationText"),
             inputs=[
                 io.Video.Input("video", tooltip="The video to judge. It is read frame by frame, so any length works."),
                 io.Int.Input(

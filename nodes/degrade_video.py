@@ -11,6 +11,7 @@ from ..core.job import Source
 from .common_inputs import codec_input, crf_input
 from .host.folders import temporary_path
 from .host.progress import check_cancelled, progress_reporter
+from .search_aliases import search_aliases
 from .video_file import VideoFile, as_source
 
 _SCALE_NAMES = {"1" if scale == 1 else f"1/{scale}": scale for scale in SCALES}
@@ -30,6 +31,7 @@ class DegradeVideo(io.ComfyNode):
             category="TextOVSR/degrade",
             description="Makes old, noisy or squeezed footage of any video, for training pairs and for tests, and says "
             "exactly what it did. Works frame by frame in constant memory; sound, subtitles and exact times are kept.",
+            **search_aliases("OVSR_DegradeVideo"),
             inputs=[
                 io.Video.Input("video", tooltip="The video to degrade, read frame by frame."),
                 *_degradation(),

@@ -16,6 +16,7 @@ from .common_inputs import codec_input, color_fix_input, crf_input, cut_threshol
 from .host.models import loaded_parts
 from .host.progress import step_reporter
 from .restoring import VIDEO_OR_IMAGES, restore
+from .search_aliases import search_aliases
 
 _TITLES = [choice.title for system in SYSTEMS for choice in choices(system)]
 _SETTINGS = tuple(field.name for field in fields(DiffusionSettings))
@@ -34,6 +35,7 @@ class DiffusionRestore(io.ComfyNode):
             description="Restores and upscales video four times with a published diffusion system: slow, and it makes "
             "up detail. Any length, window by window; sound, subtitles and exact times are kept. The weights are not "
             "part of the pack: see Diffusion Weights.",
+            **search_aliases("OVSR_DiffusionRestore"),
             inputs=[
                 io.MultiType.Input(
                     "video",

@@ -10,6 +10,7 @@ from ..core.weights_report import in_words, terms
 from ..models.published import SYSTEMS, choices
 from .host.folders import diffusion_folders
 from .host.progress import download_reporter, show_text
+from .search_aliases import search_aliases
 
 _CHOICES = [choice for system in SYSTEMS for choice in choices(system)]
 
@@ -27,6 +28,7 @@ class DiffusionWeights(io.ComfyNode):
             description="Says which files a diffusion system needs, which of them are on the disk under whatever name, "
             "where the others are published, how large they are and under what licence; and downloads them if you "
             "agree.",
+            **search_aliases("OVSR_DiffusionWeights"),
             inputs=[
                 io.Combo.Input(
                     "system",

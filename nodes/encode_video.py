@@ -12,6 +12,7 @@ from ..core.to_latents import encode_stream, encode_video
 from .host.folders import temporary_path
 from .host.progress import check_cancelled, progress_reporter
 from .host.vae import HostCodec
+from .search_aliases import search_aliases
 from .video_file import as_source
 
 _MEGABYTE = 1_000_000
@@ -30,6 +31,7 @@ class EncodeVideo(io.ComfyNode):
             category="TextOVSR/diffusion",
             description="Makes latents of a video of any length with the VAE of any model: read frame by frame, "
             "encoded in chunks, and kept on the disk where there are too many for the memory.",
+            **search_aliases("OVSR_EncodeVideo"),
             inputs=[
                 io.MultiType.Input(
                     "video",

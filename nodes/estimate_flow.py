@@ -12,6 +12,7 @@ from .common_inputs import cut_threshold_input
 from .host.folders import flow_folders
 from .host.models import loaded_flow
 from .host.progress import check_cancelled, frame_reporter
+from .search_aliases import search_aliases
 from .video_file import as_source
 
 FLOW = io.Custom("OVSR_FLOW")
@@ -32,6 +33,7 @@ class EstimateFlow(io.ComfyNode):
             category="TextOVSR/diffusion",
             description="Finds how a video moves, forwards and backwards, and what is hidden in the next frame. The "
             "flow of any part is found when a node asks for it, so any length works; the first frames are shown.",
+            **search_aliases("OVSR_EstimateFlow"),
             inputs=[
                 io.MultiType.Input(
                     "video",

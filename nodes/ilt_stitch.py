@@ -16,6 +16,7 @@ from ..core.video.probe import probe
 from .host.folders import temporary_path
 from .host.progress import check_cancelled, progress_reporter
 from .latent_windows import frames_of, join, join_latents, place_of
+from .search_aliases import search_aliases
 from .split_windows import Windows
 from .video_file import VideoFile, as_source
 
@@ -39,6 +40,7 @@ class ILTStitch(io.ComfyNode):
             description="Makes windows that overlap one again: over the frames that two share, one fades into the "
             "other (interweaved latent transition), so that no jump is seen. As many frames come out as were split.",
             is_input_list=True,
+            **search_aliases("OVSR_ILTStitch"),
             inputs=[
                 io.MultiType.Input(
                     "windows",

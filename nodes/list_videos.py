@@ -10,6 +10,7 @@ from ..core.errors import SettingError, TextOVSRError
 from ..core.job import Source
 from .host.folders import fingerprint, resolve_folder, videos_in
 from .host.progress import check_cancelled, show_text
+from .search_aliases import search_aliases
 from .video_file import VideoFile
 
 _MANY = 100_000
@@ -27,6 +28,7 @@ class ListVideos(io.ComfyNode):
             category="TextOVSR/video",
             description="Gives every video of a folder, in the order of their names: the nodes that follow run once "
             "for each. Nothing is decoded before it is needed.",
+            **search_aliases("OVSR_ListVideos"),
             inputs=[*_folder(), *_part()],
             outputs=[
                 io.Video.Output(display_name="video", tooltip="A list, one for each file.", is_output_list=True),

@@ -20,6 +20,7 @@ from .common_inputs import cut_threshold_input
 from .host.folders import captions_path, vlm_folders, vlm_names
 from .host.models import loaded_vlm
 from .host.progress import check_cancelled, progress_reporter, show_text
+from .search_aliases import search_aliases
 from .video_file import as_source
 
 logger = logging.getLogger(__name__)
@@ -41,6 +42,7 @@ class LLaVACaption(io.ComfyNode):
             description="Says, shot by shot, what is to be seen in a video: a LLaVA or another vision-language model "
             "looks at the sharpest frame of each shot. Or takes your own captions, without any model. The captions are "
             "also saved as a .vtt file in the output folder. Connect them to caption of TextOVSR Upscale.",
+            **search_aliases("OVSR_LLaVACaption"),
             inputs=[
                 io.Video.Input("video", tooltip="The video to look at. It is read frame by frame: any length works."),
                 *_words(),

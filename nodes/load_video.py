@@ -8,6 +8,7 @@ from ..core.config import Deinterlace
 from ..core.errors import TextOVSRError
 from ..core.job import Source
 from .host.folders import fingerprint, input_videos, resolve_video
+from .search_aliases import search_aliases
 from .video_file import VideoFile
 
 _LONGEST = 1e6
@@ -25,6 +26,7 @@ class LoadVideo(io.ComfyNode):
             category="TextOVSR/video",
             description="Opens a video without decoding it: any length, no memory. Sound, subtitles and exact times "
             "are kept for the nodes that follow.",
+            **search_aliases("OVSR_LoadVideo"),
             inputs=[
                 io.Combo.Input(
                     "file",

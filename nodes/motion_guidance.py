@@ -7,6 +7,7 @@ from comfy_api.latest import io
 from .guidance_inputs import as_motion, guidance_inputs, motion_input, steer
 from .host.sampling import SteeredSampler
 from .latent_windows import Latent
+from .search_aliases import search_aliases
 
 
 class MotionGuidance(io.ComfyNode):
@@ -22,6 +23,7 @@ class MotionGuidance(io.ComfyNode):
             description="Makes of any SAMPLER one that moves the latents at every step so that the frames of a video "
             "agree along its motion, for SamplerCustom and SamplerCustomAdvanced with the guider, noise and sigmas "
             "that you like. Motion Guided Sampler does it all in one node.",
+            **search_aliases("OVSR_MotionGuidance"),
             inputs=[
                 io.Sampler.Input("sampler", tooltip="From KSamplerSelect, or from any other pack."),
                 io.Latent.Input(

@@ -13,6 +13,7 @@ from .guidance_inputs import as_motion, guidance_inputs, motion_input, steer
 from .host.window_sampler import SAMPLERS, SCHEDULERS, SampleConfig, WindowSampler, fit_latent, make_noise
 from .latent_windows import Latent, cut_latent, frame_axis, frames_of, join
 from .rescheduled_noise import NoiseSource
+from .search_aliases import search_aliases
 
 _RESCHEDULED, _OWN = "rescheduled", "own for every frame"
 
@@ -30,6 +31,7 @@ class MotionGuidedSampler(io.ComfyNode):
             description="Samples the frames of a video with any model, sampler and scheduler of ComfyUI, and moves the "
             "latents at every step so that frames agree along the video's motion: less flicker from models that know "
             "only pictures. Long videos are sampled in windows that overlap and are stitched.",
+            **search_aliases("OVSR_MotionGuidedSampler"),
             inputs=[*_what(), *_how(), *guidance_inputs(), *_windows()],
             outputs=[io.Latent.Output(display_name="latent", tooltip="As many frames as came in, without noise.")],
         )

@@ -18,6 +18,7 @@ from ..core.quality.report_text import write_report, write_worst
 from .host.folders import clip_folders, output_path
 from .host.models import compute_device, loaded_clip_iqa
 from .host.progress import frame_reporter, show_text
+from .search_aliases import search_aliases
 from .video_file import as_source
 
 ALL = "all of our own"
@@ -45,6 +46,7 @@ class QualityReport(io.ComfyNode):
             category="TextOVSR/quality",
             description="Measures a video frame by frame, by itself or against the true one: numbers, plots, the worst "
             "moments, and a page to keep. Any length, in constant memory.",
+            **search_aliases("OVSR_QualityReport"),
             inputs=[
                 io.Video.Input("video", tooltip="The video to measure. It is read frame by frame."),
                 io.Video.Input(

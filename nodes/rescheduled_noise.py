@@ -7,6 +7,7 @@ from torch import Tensor
 from ..core.errors import SettingError
 from ..core.overlaps import overlapping_windows, rescheduled_indices
 from .latent_windows import Latent, frame_axis, frames_of, place_of
+from .search_aliases import search_aliases
 
 
 class RescheduledNoise(io.ComfyNode):
@@ -22,6 +23,7 @@ class RescheduledNoise(io.ComfyNode):
             description="Noise for the windows of Split Windows: frames that two windows share begin from the same "
             "noise, and every window sees the same noise frames, in an order shuffled by the seed. Windows become "
             "alike, and stitch without a jump.",
+            **search_aliases("OVSR_RescheduledNoise"),
             inputs=[
                 io.Int.Input(
                     "seed",

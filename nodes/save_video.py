@@ -4,6 +4,7 @@ from comfy_api.latest import Input, io, ui
 
 from ..core.transcode import save_video
 from .host.folders import output_path, workflow_tags
+from .search_aliases import search_aliases
 from .video_file import as_source
 
 CONTAINERS = ("auto", "mp4", "mkv", "mov", "webm")
@@ -21,6 +22,7 @@ class SaveVideo(io.ComfyNode):
             category="TextOVSR/video",
             description="Writes a video to ComfyUI's output folder, by copying wherever that is exact: no second loss "
             "of quality, with sound, subtitles and exact times. The workflow is stored in the file.",
+            **search_aliases("OVSR_SaveVideo"),
             inputs=[
                 io.Video.Input("video", tooltip="The video to save."),
                 io.String.Input(

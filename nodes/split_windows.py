@@ -10,6 +10,7 @@ from ..core.overlaps import overlapping_windows
 from ..core.split import split_video
 from .host.progress import check_cancelled, show_text
 from .latent_windows import cut_latent, frames_of
+from .search_aliases import search_aliases
 from .video_file import VideoFile, as_source
 
 Windows = io.Custom("LATENT,IMAGE,VIDEO")
@@ -30,6 +31,7 @@ class SplitWindows(io.ComfyNode):
             category="TextOVSR/diffusion",
             description="Cuts a LATENT, an IMAGE batch or a VIDEO into windows that overlap. Nodes that follow run "
             "once for each window; ILT Stitch makes one of them again.",
+            **search_aliases("OVSR_SplitWindows"),
             inputs=[
                 io.MultiType.Input(
                     "whole",

@@ -18,6 +18,7 @@ from .common_inputs import codec_input, color_fix_input, crf_input, cut_threshol
 from .host.folders import weights_names
 from .host.models import loaded_restorer
 from .restoring import VIDEO_OR_IMAGES, restore
+from .search_aliases import search_aliases
 
 _AUTOMATIC = -1
 
@@ -34,6 +35,7 @@ class TextOVSRUpscale(io.ComfyNode):
             category="TextOVSR/restore",
             description="Restores and upscales real-world video four times: old, noisy or compressed footage. Works "
             "frame by frame in constant memory; sound, subtitles and exact times are kept.",
+            **search_aliases("OVSR_TextOVSRUpscale"),
             inputs=[
                 io.MultiType.Input(
                     "video",

@@ -104,3 +104,22 @@ def test_the_host_is_told_of_replacements(replacements: Any, monkeypatch: pytest
 def test_hosts_without_replacements_are_left_alone(replacements: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(replacements, "REPLACEMENTS", [{"old_node_id": "OVSR_OldName", "new_node_id": "OVSR_New"}])
     asyncio.run(replacements.register_replacements(SimpleNamespace(io=SimpleNamespace())))
+
+
+def test_newer_hosts_get_search_aliases(nodes: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """0.3.75 knows none; this stands in for a host that does."""
+    from comfy_api.latest import io
+
+    schema = io.Schema
+    given = {}
+
+    def newer(*, node_id: str, search_aliases: list[str] | None = None, **fields: Any) -> Any:
+        given[node_id] = search_aliases or []
+        return schema(node_id=node_id, **fields)
+
+    monkeypatch.setattr(io, "Schema", newer)
+    for node in nodes.values():
+        node.define_schema()
+    assert {name for name, aliases in given.items() if len(aliases) >= 3} == set(nodes)
+    shown = {name: node.GET_SCHEMA().display_name.lower() for name, node in nodes.items()}
+    assert not [name for name, aliases in given.items() if shown[name] in aliases], "its own name is found anyway"
