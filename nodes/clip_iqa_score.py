@@ -19,6 +19,7 @@ from .host.folders import clip_folders
 from .host.models import loaded_clip_iqa
 from .host.progress import download_reporter, frame_reporter, show_text
 from .search_aliases import search_aliases
+from .timeline_output import scores_timeline
 from .video_file import VideoFile, as_source
 
 
@@ -66,6 +67,7 @@ class CLIPIQAScore(io.ComfyNode):
             cut_threshold=settings.get("cut_threshold", CUT_THRESHOLD),
         )
         weights = _weights(cls, clip, settings.get("download", False))
+        source = None
         if isinstance(video, torch.Tensor):
             pictures = video[..., :3].movedim(-1, 1)  # (B,H,W,C) -> (B,C,H,W)
             network = loaded_clip_iqa(weights, pairs, (video.shape[2], video.shape[1]))
@@ -76,7 +78,8 @@ class CLIPIQAScore(io.ComfyNode):
             found = score_source(source, network, config, frame_reporter(cls))
         show_text(cls, _summary(found))
         text = found.json if settings.get("format") == "json" else found.csv
-        return io.NodeOutput(found.mean, text, draw_timeline(found.timeline()))
+        shown = {"timeline": scores_timeline(found, source)}
+        return io.NodeOutput(found.mean, text, draw_timeline(found.timeline()), ui=shown)
 
 
 def _weights(node: type[io.ComfyNode], name: str, agreed: bool) -> Path:

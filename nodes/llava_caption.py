@@ -18,6 +18,7 @@ from ..core.text.vlm_folders import AUTO, Precision, find_vlm
 from ..core.text.vtt import write_text
 from .common_inputs import cut_threshold_input
 from .host.folders import captions_path, vlm_folders, vlm_names
+from .host.frames_route import shown_file
 from .host.models import loaded_vlm
 from .host.progress import check_cancelled, progress_reporter, show_text
 from .search_aliases import search_aliases
@@ -67,7 +68,9 @@ class LLaVACaption(io.ComfyNode):
         path.write_bytes(text.encode())
         count = text.count("-->")
         show_text(cls, f"{count} caption{'s' if count != 1 else ''}, saved as {path.name}\n\n{text[:_SHOWN]}")
-        return io.NodeOutput(text, ui={"text": [text]})
+        shown = shown_file(source.path)
+        captioned = [] if shown is None else [{**shown, "deinterlace": source.deinterlace, "start": source.start}]
+        return io.NodeOutput(text, ui={"text": [text], "captioned": captioned})
 
 
 def _ask(node: type[io.ComfyNode], source: Source, settings: dict[str, Any]) -> str:

@@ -19,6 +19,7 @@ from .host.folders import clip_folders, output_path
 from .host.models import compute_device, loaded_clip_iqa
 from .host.progress import frame_reporter, show_text
 from .search_aliases import search_aliases
+from .timeline_output import report_timeline
 from .video_file import as_source
 
 ALL = "all of our own"
@@ -94,7 +95,7 @@ class QualityReport(io.ComfyNode):
             worst.start if worst else 0.0,
             worst.duration if worst else 0.0,
             write_worst(found),
-            ui={"text": [write_report(found)], "files": files},
+            ui={"text": [write_report(found)], "files": files, "timeline": report_timeline(found, rows)},
         )
 
 

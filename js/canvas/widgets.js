@@ -18,6 +18,16 @@ export function addPassing(node, widget) {
 }
 
 /**
+ * Make a node as wide as something in it needs.
+ *
+ * @param {object} node
+ * @param {number} width in pixels of the graph
+ */
+export function widen(node, width) {
+  node.setSize([Math.max(node.size[0], width), node.size[1]]);
+}
+
+/**
  * A widget by its name.
  *
  * @param {object} node

@@ -1,4 +1,4 @@
-"""What a run leaves on the canvas: links to a report's files, captions to edit; and what that leaves alone."""
+"""What a run leaves on the canvas: links to a report's files; and what that leaves alone."""
 
 import csv
 import json
@@ -9,12 +9,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from textovsr.tests.helpers.vlms import WORDS, save_vlm
 from textovsr.tests.test_cli_score import FRAMES, write
 from textovsr.tools.comfy_server import ComfyServer
 
 SLOW = 180_000
-BUTTON = "Edit these captions"
 BUILD = """([type, settings]) => {
     app.graph.clear();
     app.canvas.ds.reset();
@@ -36,9 +34,8 @@ PROMPT = "async () => (await app.graphToPrompt()).output[tested.id]"
 
 @pytest.fixture(scope="module", autouse=True)
 def _inputs(server: ComfyServer) -> None:
-    """A short video, and a tiny model that captions it."""
+    """A short video."""
     write(server.base / "input" / "spoilt.mkv", spoilt=True)
-    save_vlm(server.base / "models" / "LLM" / "tiny-llava")
 
 
 @pytest.fixture
@@ -66,22 +63,6 @@ def build(page: Page, kind: str, **settings: Any) -> dict[str, Any]:
     """LoadVideo and one node behind it; returns how that node is queued."""
     page.evaluate(BUILD, [kind, settings])
     return dict(page.evaluate(PROMPT))
-
-
-def press_button(page: Page) -> None:
-    """Click the button of the captions where it is drawn."""
-    place = page.evaluate(
-        """(name) => {
-            app.canvas.draw(true, true);  // lays the widgets out
-            const button = widget(tested, name);
-            const at = [tested.pos[0] + tested.size[0] / 2, tested.pos[1] + button.y + 10];
-            const { left, top } = app.canvas.canvas.getBoundingClientRect();
-            const [x, y] = app.canvas.ds.convertOffsetToCanvas(at);
-            return [left + x, top + y];
-        }""",
-        BUTTON,
-    )
-    page.mouse.click(*place)
 
 
 def test_a_report_opens_and_its_table_is_downloaded(
@@ -131,42 +112,6 @@ def test_a_page_that_is_gone_is_said_to_be_gone(canvas: Page) -> None:
     with canvas.expect_popup():
         canvas.locator("a[href*='gone.html']").click()
     expect(canvas.get_by_text("output/gone.html cannot be opened")).to_be_visible(timeout=SLOW)
-
-
-def test_captions_are_edited_and_the_next_run_takes_them(
-    canvas: Page, server: ComfyServer, run: Callable[[], dict[str, Any]], complaints: list[str]
-) -> None:
-    settings = {"model": "tiny-llava", "max_tokens": 4, "control_after_generate": "fixed"}
-    before = build(canvas, "OVSR_LLaVACaption", **settings)
-    assert not canvas.evaluate("(name) => !!widget(tested, name)", BUTTON)
-    (captions,) = run()["text"]
-    assert set(captions.splitlines()[-1].split()) <= set(WORDS)
-    assert canvas.evaluate(PROMPT) == before
-    press_button(canvas)
-    field = canvas.locator("textarea").first
-    expect(field).to_have_value(captions)
-    field.fill(captions.replace(captions.splitlines()[-1], "A grey wall"))
-    (edited,) = run()["text"]
-    assert edited.splitlines()[-1] == "A grey wall"
-    assert edited.splitlines()[:-1] == captions.splitlines()[:-1]
-    saved = [file.read_text("utf-8") for file in (server.base / "output").glob("spoilt*.vtt")]
-    assert sorted(saved) == sorted([captions, edited])
-    assert complaints == []
-
-
-def test_captions_that_come_by_a_link_are_not_overwritten(canvas: Page) -> None:
-    build(canvas, "OVSR_LLaVACaption")
-    canvas.evaluate(
-        """() => {
-            const text = LiteGraph.createNode("PrimitiveStringMultiline");
-            app.graph.add(text);
-            text.connect(0, tested, tested.inputs.findIndex((input) => input.name === "captions"));
-            tested.onExecuted({ text: ["WEBVTT"] });
-        }"""
-    )
-    press_button(canvas)
-    expect(canvas.get_by_text("captions is connected to another node")).to_be_visible(timeout=SLOW)
-    assert canvas.evaluate("() => widget(tested, 'captions').value") == ""
 
 
 def test_results_come_back_with_the_outputs(canvas: Page) -> None:

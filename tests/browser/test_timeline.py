@@ -1,0 +1,197 @@
+"""The quality timeline on the canvas: values, pictures and times of the frame below the pointer or the cursor."""
+
+import csv
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+from safetensors.torch import save_file
+
+from textovsr.tests.helpers.clip import small_clip
+from textovsr.tests.test_cli_score import BAD, FRAMES, write
+from textovsr.tools.comfy_server import ComfyServer
+
+SLOW = 180_000
+RATE = 10
+MODULE = "const table = await import('/extensions/textovsr/canvas/timeline_table.js');"
+BUILD = """([type, settings, from]) => {
+    app.graph.clear();
+    app.canvas.ds.reset();
+    app.canvas.ds.scale = 0.7;
+    const add = (type, x, settings) => {
+        const node = LiteGraph.createNode(type);
+        node.pos = [x, 60];
+        app.graph.add(node);
+        for (const [name, value] of Object.entries(settings)) widget(node, name).value = value;
+        return node;
+    };
+    const widget = (node, name) => node.widgets.find((widget) => widget.name === name);
+    const source = add(...from);
+    window.tested = add(type, 500, settings);
+    source.connect(0, tested, 0);
+    if (type === "OVSR_CLIPIQAScore") {
+        const shown = add("PreviewAny", 1000, {});
+        tested.connect(0, shown, 0);
+    }
+    window.sought = [];
+    window.addEventListener("textovsr:seek", ({ detail }) => sought.push(detail.seconds));
+}"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _inputs(server: ComfyServer) -> None:
+    """A video with one bad frame, and a small CLIP."""
+    write(server.base / "input" / "spoilt.mkv", spoilt=True)
+    folder = server.base / "models" / "clip_iqa"
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file(small_clip(), folder / "tiny.safetensors")
+
+
+@pytest.fixture
+def run(canvas: Page) -> Callable[..., dict[str, Any]]:
+    """Build a source and a node behind it, run that, wait for its plot; returns what the node told."""
+    canvas.evaluate(
+        """() => {
+            app.api.addEventListener("executed", ({ detail }) => (window.told = detail.output.timeline ?? told));
+            window.told = null;
+        }"""
+    )
+
+    def press(kind: str, source: list[Any] | None = None, **settings: Any) -> dict[str, Any]:
+        canvas.evaluate(BUILD, [kind, settings, source or ["OVSR_LoadVideo", 80, {"file": "spoilt.mkv"}]])
+        canvas.evaluate("async () => app.queuePrompt(0)")
+        canvas.wait_for_function("!!window.told", timeout=SLOW)
+        expect(plot(canvas)).to_be_visible(timeout=SLOW)
+        return dict(canvas.evaluate("told[0]"))
+
+    return press
+
+
+def plot(page: Page) -> Locator:
+    """The plot itself."""
+    return page.locator(".textovsr-plot")
+
+
+def said(page: Page) -> tuple[str, str]:
+    """The value and the place that the cursor tells."""
+    words = page.locator(".textovsr-words > *").all_inner_texts()
+    return words[0], words[1]
+
+
+def expect_picture(page: Page, frame: int) -> None:
+    """Of that frame of the file, and really there."""
+    image = page.locator(".textovsr-frame img")
+    expect(image).to_be_visible(timeout=SLOW)
+    page.wait_for_function(
+        """(frame) => {
+            const image = document.querySelector(".textovsr-frame img");
+            const shown = new URL(image.src).searchParams.get("frame");
+            return shown === String(frame) && image.complete && image.naturalWidth > 0;
+        }""",
+        arg=frame,
+        timeout=SLOW,
+    )
+
+
+def test_the_cursor_tells_values_times_and_pictures(
+    canvas: Page, server: ComfyServer, run: Callable[..., dict[str, Any]], complaints: list[str]
+) -> None:
+    told = run("OVSR_QualityReport", measures="quick", worst_by="sharpness", window=0.1, worst=1)
+    table = server.base / "output" / told["table"]["subfolder"] / told["table"]["filename"]
+    with table.open(newline="") as file:
+        values = [f"{float(row['sharpness']):.2f}" for row in csv.DictReader(file)]
+    assert said(canvas) == (values[BAD], f"0:00.{BAD}0, frame {BAD}")  # begins at the worst
+    expect_picture(canvas, BAD)
+    assert plot(canvas).locator(".textovsr-mark").all_inner_texts() == ["1"]
+    box = plot(canvas).bounding_box()
+    assert box is not None
+    canvas.mouse.move(box["x"] + box["width"] * 2 / (FRAMES - 1), box["y"] + 20)
+    assert said(canvas) == (values[2], "0:00.20, frame 2")
+    expect_picture(canvas, 2)
+    canvas.mouse.click(box["x"] + box["width"] * 3 / (FRAMES - 1), box["y"] + 20)
+    assert canvas.evaluate("sought") == [pytest.approx(0.3)]
+    assert plot(canvas).evaluate("(plot) => document.activeElement === plot")
+    for key, frame in (("ArrowRight", 4), ("ArrowLeft", 3), ("PageDown", BAD), ("End", FRAMES - 1), ("Home", 0)):
+        canvas.keyboard.press(key)
+        assert said(canvas)[1].endswith(f"frame {frame}"), key
+    canvas.keyboard.press("Enter")
+    assert canvas.evaluate("sought.at(-1)") == 0
+    canvas.locator(".textovsr-timeline select").select_option("blockiness")
+    with table.open(newline="") as file:
+        expected = next(csv.DictReader(file))["blockiness"]
+    assert said(canvas)[0] == f"{float(expected):.3f}"
+    assert complaints == []
+
+
+def test_a_part_s_pictures_are_those_of_the_file(canvas: Page, run: Callable[..., dict[str, Any]]) -> None:
+    part = ["OVSR_LoadVideo", 80, {"file": "spoilt.mkv", "start": 0.3}]
+    run("OVSR_QualityReport", part, metrics="sharpness", window=0.1, worst=1)
+    assert said(canvas)[1] == f"0:00.{BAD}0, frame {BAD - 3}"
+    expect_picture(canvas, BAD)
+    plot(canvas).press("Enter")
+    assert canvas.evaluate("sought") == [pytest.approx((BAD - 3) / RATE)]  # from where the part begins
+
+
+def test_scores_of_clip_iqa_and_html_nodes(
+    canvas: Page, run: Callable[..., dict[str, Any]], complaints: list[str]
+) -> None:
+    told = run("OVSR_CLIPIQAScore", prompts='sharp / blurry\na "b", c / d')
+    assert [measure["heading"] for measure in told["measures"]] == ["all pairs", "sharp / blurry", 'a "b", c / d']
+    expect_picture(canvas, int(said(canvas)[1].rsplit(" ", 1)[1]))
+    values = []
+    for measure in told["measures"]:
+        canvas.locator(".textovsr-timeline select").select_option(measure["name"])
+        values.append(float(said(canvas)[0]))
+    assert values[0] == pytest.approx((values[1] + values[2]) / 2, abs=0.002)
+    canvas.evaluate("async () => app.extensionManager.setting.set('Comfy.VueNodes.Enabled', true)")
+    try:
+        inside = canvas.locator("[data-node-id] .textovsr-plot")
+        expect(inside).to_be_visible(timeout=SLOW)
+        before = canvas.evaluate("[...tested.pos]")
+        inside.click()
+        assert len(canvas.evaluate("sought")) == 1
+        assert canvas.evaluate("[...tested.pos]") == pytest.approx(before, abs=1)  # not dragged
+    finally:
+        canvas.evaluate("async () => app.extensionManager.setting.set('Comfy.VueNodes.Enabled', false)")
+    assert complaints == []
+
+
+def test_images_have_a_plot_without_a_clock(canvas: Page, run: Callable[..., dict[str, Any]]) -> None:
+    images = ["EmptyImage", 80, {"width": 48, "height": 40, "batch_size": 3}]
+    told = run("OVSR_CLIPIQAScore", images)
+    assert told["video"] is None
+    assert said(canvas)[1] == "frame 0"
+    expect(canvas.get_by_text("No pictures: these are images.")).to_be_visible()
+    plot(canvas).press("Enter")
+    assert canvas.evaluate("sought") == []
+
+
+def test_a_table_that_is_gone_is_said_to_be_gone(canvas: Page, run: Callable[..., dict[str, Any]]) -> None:
+    told = run("OVSR_QualityReport", metrics="sharpness")
+    told["table"]["filename"] = "gone.csv"
+    canvas.evaluate("(told) => tested.onExecuted({ timeline: [told] })", told)
+    expect(canvas.get_by_text("gone.csv is not there any more")).to_be_visible(timeout=SLOW)
+
+
+def test_hours_are_thinned_without_losing_a_dip(canvas: Page) -> None:
+    """A single bad frame in three hours is drawn, found below the pointer, and the worst moment."""
+    found = canvas.evaluate(
+        f"""async () => {{
+            {MODULE}
+            const [rows, bad] = [270000, 123456];
+            const line = (_, row) => `${{row}},${{row / 25}},0,,${{row === bad ? 1 : 9}}`;
+            const lines = ["frame,seconds,shot,reference_seconds,q", ...Array.from({{ length: rows }}, line), ""];
+            const began = performance.now();
+            const read = table.readTable(lines.join("\\r\\n"));
+            const values = read.columns.get("q");
+            const points = table.thinned(read, values, 400);
+            const moments = table.worstMoments(read, values, true);
+            const near = table.rowsBetween(read, bad / 25 - 10, bad / 25 + 10);
+            return {{ points: points.length, least: Math.min(...points.map((point) => point.least)),
+                dips: points.filter((point) => point.least < 9).length, moment: moments[0].row,
+                near: table.worstRow(values, true, ...near), took: performance.now() - began }};
+        }}"""
+    )
+    assert found.pop("took") < 5000
+    assert found == {"points": 400, "least": 1, "dips": 1, "moment": 123456, "near": 123456}
