@@ -8,6 +8,7 @@ from typing import Any
 
 from comfy_api.latest import Input, io
 
+from ..core.errors import EmptyVideoError
 from ..core.job import Source
 from ..core.transcode import save_video
 from .host.folders import temporary_path
@@ -54,14 +55,19 @@ class CompareVideos(io.ComfyNode):
 
 
 def _shown(name: str, source: Source) -> dict[str, Any]:
-    """What the canvas has to know of a video; ``first`` is the number of the first frame within its file."""
+    """What the canvas has to know of a video; ``first`` and ``start`` are the first frame's place in its file."""
     info, index = pictures.open(source.path, source.deinterlace).look(check_cancelled)
     part = index.span(source.start, source.duration)
+    if not part:
+        raise EmptyVideoError(
+            f"Expected frames in the chosen part of {source.path.name}, got none; choose another part."
+        )
     return {
         "name": name,
         **(shown_file(source.path) or {}),
         "deinterlace": source.deinterlace,
         "first": part.start,
+        "start": index.seconds(part.start),
         "frames": len(part),
         "rate": float(info.frame_rate),
         "width": info.width,

@@ -159,6 +159,7 @@ def test_the_node_tells_the_canvas_what_to_show(
         "type": "input",
         "deinterlace": "auto",
         "first": 0,
+        "start": 0.0,
         "frames": 50,
         "rate": 25.0,
         "width": 64,
@@ -167,6 +168,7 @@ def test_the_node_tells_the_canvas_what_to_show(
     }
     expected = [k for k, pts in enumerate(UNEVEN) if 400 <= pts - UNEVEN[0] < 900]
     assert (b["first"], b["frames"]) == (expected[0], len(expected))
+    assert b["start"] == pytest.approx((UNEVEN[expected[0]] - UNEVEN[0]) / 1000)
     assert (b["width"], b["height"], b["deinterlace"]) == (128, 64, "off")
     assert (c["name"], c["frames"]) == ("c", 50)
     _, _, picture = ask("frame", filename=b["filename"], frame=b["first"] + 2)

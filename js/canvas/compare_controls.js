@@ -1,0 +1,227 @@
+/** What the comparer is steered with: buttons, keys and the pointer. */
+
+/** @typedef {import("./compare.js").Comparer} Comparer */
+
+/** A press that is shorter than this, in milliseconds, stays when the key is let go. */
+const SHORT = 300;
+
+const DIVIDER_STEP = 0.02;
+const ZOOM_STEP = 1.25;
+
+/** How near to a divider it is taken hold of, in CSS pixels. */
+const REACH = 10;
+
+const SPEEDS = [0.1, 0.25, 0.5, 1, 2];
+const GAINS = [1, 2, 4, 8, 16, 32];
+
+/** Key -> what it does; those of letters whether large or small. */
+const KEYS = {
+  " ": (comparer) => comparer.player.toggle(),
+  ",": (comparer) => comparer.player.step(-1),
+  ".": (comparer) => comparer.player.step(1),
+  ArrowLeft: (comparer, { shiftKey }) => comparer.player.step(shiftKey ? -10 : -1),
+  ArrowRight: (comparer, { shiftKey }) => comparer.player.step(shiftKey ? 10 : 1),
+  Home: (comparer) => comparer.player.step(-Number.MAX_SAFE_INTEGER),
+  End: (comparer) => comparer.player.step(Number.MAX_SAFE_INTEGER),
+  "[": (comparer) => comparer.moveDivider(-DIVIDER_STEP),
+  "]": (comparer) => comparer.moveDivider(DIVIDER_STEP),
+  "+": (comparer) => comparer.zoom(ZOOM_STEP),
+  "=": (comparer) => comparer.zoom(ZOOM_STEP),
+  "-": (comparer) => comparer.zoom(1 / ZOOM_STEP),
+  0: (comparer) => comparer.showWhole(null),
+  d: (comparer) => comparer.toggleDifference(),
+  g: (comparer) => comparer.onePixelToOne(),
+  h: (comparer) => comparer.fitAll(),
+  i: (comparer) => comparer.markLoop("from"),
+  o: (comparer) => comparer.markLoop("to"),
+  x: (comparer) => comparer.player.clearLoop(),
+  s: (comparer) => comparer.save(),
+  f: (comparer) => comparer.toggleFullScreen(),
+};
+
+/**
+ * The row of buttons below the pictures.
+ *
+ * @param {Comparer} comparer
+ * @returns {{bar: HTMLElement, update: () => void}}
+ */
+export function makeControls(comparer) {
+  const bar = element("div", { className: "textovsr-compare-bar" });
+  const button = (icon, text, title, act) => addButton(bar, comparer, { icon, text, title, act });
+  const player = () => comparer.player;
+  button("step-backward", "", "One frame back ( , )", () => player().step(-1));
+  const play = button("play", "", "Play or stop (Space)", () => player().toggle());
+  button("step-forward", "", "One frame on ( . )", () => player().step(1));
+  const slider = element("input", { type: "range", min: 0, step: 1, value: 0, title: "Frame" });
+  slider.setAttribute("aria-label", "Frame");
+  slider.addEventListener("input", () => {
+    player().pause();
+    player().goTo(slider.valueAsNumber);
+  });
+  const mark = element("span", { className: "textovsr-compare-loop" });
+  const track = element("span", { className: "textovsr-compare-track" });
+  track.append(slider, mark);
+  bar.append(track);
+  const number = element("input", { type: "number", min: 0, step: 1, value: 0, title: "Number of the frame" });
+  number.setAttribute("aria-label", "Number of the frame");
+  number.addEventListener("change", () => player().step(number.valueAsNumber - player().frame));
+  const where = element("output", {});
+  bar.append(number, where);
+  bar.append(element("span", { className: "textovsr-compare-break" }));
+  const wholes = comparer.videos.map(({ name }, video) =>
+    button("", name.toUpperCase(), `${name.toUpperCase()} alone (hold or press ${video + 1})`, () =>
+      comparer.showWhole(comparer.whole === video ? null : video),
+    ),
+  );
+  const differs = button("", "Difference", "Difference from A (D)", () => comparer.toggleDifference());
+  const gain = addChoice(bar, "How many times differences are amplified", GAINS, (value) => comparer.setGain(value));
+  button("", "All", "All of the picture (H)", () => comparer.fitAll());
+  button("", "1:1", "One pixel to one (G)", () => comparer.onePixelToOne());
+  button("", "In", "Loop from this frame on (I)", () => comparer.markLoop("from"));
+  button("", "Out", "Loop up to this frame (O)", () => comparer.markLoop("to"));
+  const clear = button("times", "", "No loop (X)", () => player().clearLoop());
+  const speed = addChoice(bar, "Speed", SPEEDS, (value) => (player().speed = value));
+  button("download", "", "Save this picture as PNG (S)", () => comparer.save());
+  button("window-maximize", "", "Full screen (F)", () => comparer.toggleFullScreen());
+
+  const update = () => {
+    const { frame, length, loop, playing, seconds, speed: pace } = player();
+    setIcon(play, playing ? "pause" : "play");
+    slider.max = number.max = length - 1;
+    slider.value = frame;
+    if (document.activeElement !== number) number.value = frame;
+    showLoop(mark, loop, length - 1);
+    const time = seconds === undefined ? "" : ` · ${clock(seconds)}`;
+    where.textContent = `of ${length - 1}${time}`;
+    clear.disabled = !loop;
+    gain.value = comparer.gain;
+    speed.value = pace;
+    differs.setAttribute("aria-pressed", comparer.difference);
+    wholes.forEach((each, video) => each.setAttribute("aria-pressed", comparer.whole === video));
+  };
+  return { bar, update };
+}
+
+/**
+ * Let keys steer the comparer while it has the focus; the host hears nothing of them.
+ *
+ * @param {HTMLElement} root
+ * @param {Comparer} comparer
+ * @param {AbortSignal} signal ends it
+ */
+export function listenToKeys(root, comparer, signal) {
+  let held = null; // the number that is down, what was shown before it, and since when
+  const pressed = (event) => {
+    event.stopPropagation();
+    if (event.ctrlKey || event.metaKey || event.altKey || typesInto(event.target)) return;
+    if (event.target.tagName === "BUTTON" && [" ", "Enter"].includes(event.key)) return; // presses it
+    const video = Number(event.key) - 1;
+    if (video in comparer.videos) {
+      if (!event.repeat) held = { key: event.key, before: comparer.whole, video, since: performance.now() };
+      comparer.showWhole(video);
+    } else {
+      const act = KEYS[event.key.length === 1 ? event.key.toLowerCase() : event.key];
+      if (!act) return;
+      act(comparer, event);
+    }
+    event.preventDefault();
+  };
+  const released = (event) => {
+    event.stopPropagation();
+    if (held?.key !== event.key) return;
+    const { before, video, since } = held;
+    held = null;
+    if (performance.now() - since > SHORT || before === video) comparer.showWhole(before === video ? null : before);
+  };
+  root.addEventListener("keydown", pressed, { signal });
+  root.addEventListener("keyup", released, { signal });
+}
+
+/**
+ * Drag dividers and the picture, zoom with the wheel.
+ *
+ * @param {HTMLCanvasElement} canvas
+ * @param {Comparer} comparer
+ */
+export function listenToPointer(canvas, comparer) {
+  let drag = null;
+  const near = (event) => comparer.dividerAt(comparer.pointOf(event).x, REACH);
+  canvas.addEventListener("pointerdown", (event) => {
+    event.stopPropagation();
+    if (event.button !== 0) return;
+    canvas.setPointerCapture(event.pointerId);
+    drag = { divider: near(event), last: comparer.pointOf(event) };
+  });
+  canvas.addEventListener("pointermove", (event) => {
+    if (!drag) {
+      canvas.style.cursor = near(event) === -1 ? "grab" : "ew-resize";
+      return;
+    }
+    event.stopPropagation();
+    const point = comparer.pointOf(event);
+    if (drag.divider !== -1) comparer.setDivider(drag.divider, point.x / canvas.width);
+    else comparer.pan(point.x - drag.last.x, point.y - drag.last.y);
+    drag.last = point;
+  });
+  for (const end of ["pointerup", "pointercancel"]) canvas.addEventListener(end, () => (drag = null));
+  canvas.addEventListener("dblclick", (event) => {
+    event.stopPropagation();
+    if (comparer.fitted) comparer.onePixelToOne(comparer.pointOf(event));
+    else comparer.fitAll();
+  });
+  const turned = (event) => {
+    event.preventDefault();
+    event.stopPropagation();
+    const lines = event.deltaMode === WheelEvent.DOM_DELTA_PIXEL ? event.deltaY / 100 : event.deltaY / 3;
+    comparer.zoom(ZOOM_STEP ** -lines, comparer.pointOf(event));
+  };
+  canvas.addEventListener("wheel", turned, { passive: false });
+}
+
+function addButton(bar, comparer, { icon, text, title, act }) {
+  const button = element("button", { type: "button", title });
+  button.setAttribute("aria-label", title);
+  if (icon) button.append(element("i", {}));
+  setIcon(button, icon);
+  button.append(text);
+  button.addEventListener("click", (event) => {
+    act();
+    if (event.detail > 0) comparer.focus(); // by a pointer: keys go on steering
+  });
+  bar.append(button);
+  return button;
+}
+
+function addChoice(bar, title, values, choose) {
+  const list = element("select", { title });
+  list.setAttribute("aria-label", title);
+  for (const value of values) list.append(element("option", { value, textContent: `×${value}` }));
+  list.addEventListener("change", () => choose(Number(list.value)));
+  bar.append(list);
+  return list;
+}
+
+function setIcon(button, icon) {
+  const mark = button.querySelector("i");
+  if (mark) mark.className = `pi pi-${icon}`;
+}
+
+function showLoop(mark, loop, last) {
+  mark.hidden = !loop;
+  if (!loop) return;
+  mark.style.left = `${(100 * loop.from) / Math.max(last, 1)}%`;
+  mark.style.right = `${100 - (100 * loop.to) / Math.max(last, 1)}%`;
+}
+
+function clock(seconds) {
+  const minutes = Math.floor(seconds / 60);
+  return `${minutes}:${(seconds - 60 * minutes).toFixed(3).padStart(6, "0")}`;
+}
+
+function typesInto(target) {
+  return target.tagName === "SELECT" || (target.tagName === "INPUT" && target.type === "number");
+}
+
+function element(tag, properties) {
+  return Object.assign(document.createElement(tag), properties);
+}
