@@ -5,18 +5,25 @@
  */
 
 import { app } from "../../scripts/app.js";
-import { offerCaptions } from "./canvas/captions.js";
+import { followCaptions, offerCaptions } from "./canvas/captions.js";
 import { showComparison } from "./canvas/compare.js";
 import { showFiles } from "./canvas/files.js";
 import { translateDefs, translateNode } from "./canvas/language.js";
 import { followSystem } from "./canvas/systems.js";
+import { showTimeline } from "./canvas/timeline.js";
 
 /** Node id -> what is done with what a run left on such a node: `(node, output) => void`. */
 const AFTER_A_RUN = {
   OVSR_CompareVideos: showComparison,
   OVSR_LLaVACaption: offerCaptions,
-  OVSR_QualityReport: showFiles,
+  OVSR_QualityReport: showReport,
+  OVSR_CLIPIQAScore: showTimeline,
 };
+
+function showReport(node, output) {
+  showFiles(node, output);
+  showTimeline(node, output);
+}
 
 /**
  * The node of a locator: "7" in the outermost graph, "<uuid>:7" in a subgraph; undefined if it is gone.
@@ -37,6 +44,7 @@ app.registerExtension({
   nodeCreated(node) {
     if (node.comfyClass?.startsWith("OVSR_")) translateNode(node);
     if (node.comfyClass === "OVSR_DiffusionRestore") followSystem(node);
+    followCaptions(node);
     const show = AFTER_A_RUN[node.comfyClass];
     if (!show) return;
     const { onExecuted } = node;
