@@ -19,7 +19,7 @@ BRANDS = {"TextOVSR"}
 SAME_IN_CHINESE = {"VAE"}
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
 NUMBER = re.compile(r"(?<![\w.])\d+(?:\.\d+)?", re.ASCII)
-TABLE_ROW = re.compile(r"^\| ([^|]+?) \|", re.MULTILINE)
+TABLE_ROW = re.compile(r"^\| ([^|]+?) \((\w+(?:, \w+)*)\) \|", re.MULTILINE)
 FRONT_END_SYNTAX = "{}@|"
 """What vue-i18n takes for placeholders, links and plurals."""
 
@@ -114,17 +114,29 @@ def test_the_host_serves_it(host: ModuleType, root: Path, tmp_path: Path, monkey
 
 
 def test_the_help_explains_every_input(root: Path, nodes: dict[str, Any], chinese: dict[str, str]) -> None:
-    """In tables whose rows begin with the ids of inputs and outputs, several ones separated by commas."""
+    """In tables whose rows begin with names, as on the canvas, and ids: ``| 温度、随机种子 (temperature, seed) |``."""
     wrong = {}
     for name, node in nodes.items():
         page = root / "js" / "docs" / name / f"{LANGUAGE}.md"
         if not page.is_file():
-            wrong[name] = "there is no such page"
+            wrong[name] = ["there is no such page"]
             continue
         text = page.read_text("utf-8")
-        told = {word.strip("` ") for row in TABLE_ROW.findall(text) for word in row.split(",")}
-        missing = [field.id for field in node.GET_SCHEMA().inputs if field.id not in told]
-        title = f"# {chinese.get(f'{name}.display_name')}\n"
-        if missing or not text.startswith(title):
-            wrong[name] = f"missing: {missing}; it begins with {title!r}: {text.startswith(title)}"
+        told = names_told(text)
+        schema = node.GET_SCHEMA()
+        expected = {field.id: chinese.get(f"{name}.inputs.{field.id}.name") for field in schema.inputs}
+        said = [f"{field}: {word}, is {told.get(field)}" for field, word in expected.items() if told.get(field) != word]
+        if not text.startswith(f"# {chinese.get(f'{name}.display_name')}\n"):
+            said.append("its title is another one")
+        if said:
+            wrong[name] = said
     assert wrong == {}, "write these in js/docs/NODE/zh.md"
+
+
+def names_told(page: str) -> dict[str, str]:
+    """Ids and Chinese names in the first columns of a page's tables; inputs come first."""
+    told: dict[str, str] = {}
+    for names, ids in TABLE_ROW.findall(page):
+        for name, field in zip(names.split("、"), ids.split(", "), strict=True):
+            told.setdefault(field, name)
+    return told
