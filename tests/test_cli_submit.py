@@ -98,7 +98,8 @@ def test_addresses(address: str, clean: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "address", ["", "ftp://a", "http://", "http://a:x", "http://a b", "http://[", "http://a:99999"]
+    "address",
+    ["", "ftp://a", "http://", "http://a:x", "http://a b", "http://[", "http://a:99999", "http://me:secret@a"],
 )
 def test_an_address_that_is_none(address: str) -> None:
     with pytest.raises(SettingError, match="Expected a server's address"):

@@ -163,10 +163,14 @@ class ComfyClient:
         found = self.get("/queue")
         return [item[1] for item in found["queue_running"]], [item[1] for item in found["queue_pending"]]
 
+    def withdraw(self, prompt_id: str) -> bool:
+        """Take a prompt out of the queue; whether it was still there, and neither runs nor has ended."""
+        self.post("/queue", {"delete": [prompt_id]})
+        return not any(prompt_id in ids for ids in self.queue()) and self.record(prompt_id) is None
+
     def cancel(self, prompt_id: str) -> None:
         """Take a prompt out of the queue, or stop it; others stay."""
-        self.post("/queue", {"delete": [prompt_id]})
-        if prompt_id in self.queue()[0]:
+        if not self.withdraw(prompt_id) and prompt_id in self.queue()[0]:
             self.post("/interrupt", {"prompt_id": prompt_id})
 
     def upload(self, file: Path, check: Callable[[], None] = lambda: None) -> str:
@@ -283,7 +287,12 @@ def clean_address(address: str) -> str:
     full = (address if "://" in address else f"http://{address}").rstrip("/")
     try:
         parts = urllib.parse.urlsplit(full)
-        good = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0 and not parts.query
+        good = (
+            parts.scheme in ("http", "https")
+            and parts.hostname
+            and parts.port != 0
+            and not (parts.query or parts.username)
+        )
     except ValueError:
         good = False
     if not good or any(letter.isspace() for letter in full):

@@ -14,7 +14,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from ..durable import disk_full_explained, sha256_of, sync_file, sync_folder
-from ..errors import JobRunningError
+from ..errors import JobRunningError, OutputError
 from .task import Task
 
 FOLDER = ".textovsr-submit"
@@ -30,6 +30,7 @@ class Ledger:
         output: the folder of the results; made if need be.
 
     Raises:
+        OutputError: it cannot be made.
         JobRunningError: another run is at work in it.
     """
 
@@ -40,7 +41,10 @@ class Ledger:
         self._known: dict[str, dict[str, Any]] = {}
 
     def __enter__(self) -> "Ledger":
-        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"Expected a folder for results, got {self.output}: {error.strerror}.") from error
         try:
             self._lock.acquire(timeout=0)
         except Timeout as error:

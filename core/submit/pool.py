@@ -9,7 +9,10 @@ from .ledger import Ledger
 from .task import AT_SERVER, SETTLED, Task
 
 AHEAD = 2
-"""Tasks that a server has at a time: one to work on and one to go on with. More could not be moved to a free server."""
+"""Tasks that a server has at a time: one to work on, and one to go on with while results are fetched."""
+
+_FIRST_SECONDS = 5.0
+"""So long the first server to answer waits for the others, so that it does not take what is theirs."""
 
 
 @dataclass
@@ -69,6 +72,7 @@ class Pool:
         self.stopped = threading.Event()
         self._limits = limits
         self._lock = threading.RLock()
+        self._began = time.monotonic()
         addresses = {server.address for server in servers}
         for task in self.tasks:
             if task.state in AT_SERVER and task.server not in addresses:
@@ -87,6 +91,9 @@ class Pool:
     def take(self, server: Server) -> Task | None:
         """The next task for a server, unless it has enough or another one has less to do."""
         with self._lock:
+            early = time.monotonic() - self._began < _FIRST_SECONDS
+            if early and not all(other.met or other.trouble for other in self.servers):
+                return None
             if self.stopped.is_set() or len(self.at(server)) >= AHEAD:
                 return None
             for task in self.tasks:
@@ -101,6 +108,21 @@ class Pool:
         able = [other for other in self.servers if other.alive and other.address not in task.refused]
         free = [other.load for other in able if len(self.at(other)) < AHEAD]
         return server in able and server.load <= min(free, default=0)
+
+    def is_wanted(self, task: Task) -> bool:
+        """Whether a server that has nothing to do could take a task that waits in another one's queue."""
+        with self._lock:
+            if any(other.state == "waiting" for other in self.tasks):
+                return False
+            able = [other for other in self.servers if other.alive and other.address not in task.refused]
+            return any(not self.at(other) and other.load == 0 for other in able)
+
+    def hand_on(self, task: Task) -> None:
+        """Let another server do a task that was taken out of its server's queue again."""
+        with self._lock:
+            task.tries -= 1
+            task.wait_again()
+            self.ledger.note(task)
 
     def queue(self, task: Task, prompt_id: str) -> None:
         """Note that a task is about to be queued at its server under this id."""
@@ -132,6 +154,13 @@ class Pool:
             else:
                 task.wait_again()
                 self.ledger.note(task)
+
+    def stumble(self, task: Task, reason: str) -> None:
+        """Note that fetching has broken off; after too many times it is left for the next run."""
+        with self._lock:
+            task.stumbles += 1
+            if task.stumbles > self._limits.retries:
+                task.state, task.error = "failed", reason
 
     def refuse(self, task: Task, reason: str) -> None:
         """Let another server do a task that its server cannot do, if there is one."""

@@ -47,6 +47,7 @@ def submit_files(sources: Sequence[Path], order: Order, report: Report = lambda 
 
     Raises:
         InputError: a source cannot be read, an address or a setting is wrong.
+        OutputError: the output folder cannot be made.
         JobRunningError: another run puts its results into the same folder.
         ServerError: no server answers.
         DiskFullError: there is no room for a result.

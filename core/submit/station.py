@@ -95,6 +95,8 @@ class Station:
                 task.start_running()
             elif task.prompt_id not in pending:
                 self._settle(task, task.prompt_id)
+            elif self._pool.is_wanted(task) and self.client.withdraw(task.prompt_id):
+                self._pool.hand_on(task)
 
     def _meet(self) -> None:
         stats = self.client.get("/system_stats")
@@ -132,6 +134,9 @@ class Station:
             self._pool.finish(task, names)
         except RefusedError as error:
             self._pool.refuse(task, str(error))
+        except ServerError as error:
+            self._pool.stumble(task, str(error))
+            raise
         finally:
             for part in parts:
                 part.unlink(missing_ok=True)

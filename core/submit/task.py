@@ -25,6 +25,7 @@ class Task:
         server: the address of the server that has it, or had it last.
         prompt_id: its id there.
         tries: how many times it was given to a server in this run.
+        stumbles: how many times fetching its results has broken off.
         refused: servers that could not do it.
         files: names of the results in the output folder.
         error: why it failed, or had to be given to another server.
@@ -42,6 +43,7 @@ class Task:
     server: str = ""
     prompt_id: str = ""
     tries: int = 0
+    stumbles: int = 0
     refused: set[str] = field(default_factory=set)
     files: list[str] = field(default_factory=list)
     error: str = ""

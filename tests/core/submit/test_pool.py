@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from textovsr.core.errors import JobRunningError
+from textovsr.core.errors import JobRunningError, OutputError
 from textovsr.core.submit.ledger import Ledger
 from textovsr.core.submit.pool import AHEAD, Limits, Pool, Server
 from textovsr.core.submit.task import Task, make_task
@@ -81,6 +81,52 @@ def test_the_least_loaded_server_is_first_and_none_gets_too_much(ledger: Ledger,
     assert all(pool.take(idle) for _ in range(AHEAD))
     assert pool.take(idle) is None
     assert pool.take(busy), "the idle one has enough"
+
+
+def test_an_idle_server_gets_what_waits_behind_another_task(ledger: Ledger, tmp_path: Path) -> None:
+    busy, idle = alive("busy"), alive("idle", 1)
+    pool = Pool([a_task(tmp_path, f"{index}.mp4") for index in range(2)], [busy, idle], ledger, Limits())
+    first, second = pool.take(busy), pool.take(busy)
+    assert first is not None
+    assert second is not None
+    pool.queue(second, "id")
+    assert not pool.is_wanted(second), "someone else's work keeps the other server busy"
+    idle.load = 0
+    assert pool.is_wanted(second)
+    pool.hand_on(second)
+    assert pool.take(busy) is None
+    assert pool.take(idle) is second
+    assert second.tries == 1
+
+
+def test_the_first_to_answer_leaves_something_for_the_others(ledger: Ledger, tmp_path: Path) -> None:
+    quick, slow = alive("quick"), Server("slow")
+    pool = Pool([a_task(tmp_path)], [quick, slow], ledger, Limits())
+    assert pool.take(quick) is None
+    slow.failed("nobody there")
+    assert pool.take(quick)
+
+
+def test_fetching_is_tried_again_and_then_left_to_the_next_run(ledger: Ledger, tmp_path: Path) -> None:
+    server = alive("a")
+    pool = Pool([a_task(tmp_path)], [server], ledger, Limits(retries=1))
+    task = pool.take(server)
+    assert task is not None
+    pool.queue(task, "id")
+    for state in ("fetching", "failed"):
+        assert pool.claim(task, server, "id")
+        pool.stumble(task, "broken off")
+        assert task.state == state
+    ledger._read()
+    again = make_task(task.source, Workflow({"1": {"class_type": "A", "inputs": {}}}, "1", "file"))
+    ledger.take_up(again)
+    assert again.state == "queued"
+
+
+def test_an_output_that_is_a_file(tmp_path: Path) -> None:
+    (tmp_path / "out").write_bytes(b"")
+    with pytest.raises(OutputError, match="Expected a folder for results"), Ledger(tmp_path / "out"):
+        pass
 
 
 def test_retries_are_limited(ledger: Ledger, tmp_path: Path) -> None:
