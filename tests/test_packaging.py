@@ -75,7 +75,7 @@ def test_the_wheel_imports_in_a_clean_environment(wheel: Path, tmp_path: Path) -
 def test_the_wheel_carries_everything_that_is_not_python(wheel: Path, source: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         inside = set(archive.namelist())
-    folders = ("js", "locales", "workflows", "clips", "models/weights")
+    folders = ("js", "locales", "workflows", "subgraphs", "clips", "models/weights")
     wanted = [path for folder in folders for path in (source / folder).rglob("*") if path.is_file()]
     data = {f"textovsr/{path.relative_to(source).as_posix()}" for path in wanted if path.suffix != ".py"}
     assert data

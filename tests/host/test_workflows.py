@@ -62,6 +62,14 @@ def write_clip(path: Path, width: int, height: int) -> Path:
     return path
 
 
+def put_folder(folder: Path, clip: Path, names: list[str]) -> None:
+    """Videos of these names, and nothing else."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    for name in names:
+        shutil.copyfile(clip, folder / f"{name}{clip.suffix}")
+
+
 @pytest.fixture(scope="module", autouse=True)
 def _weights(server: ComfyServer, host: ModuleType) -> None:
     """What some workflows need and the pack does not ship, as small as it can be."""
@@ -105,10 +113,17 @@ def test_it_runs(
     for system in {node["inputs"]["system"] for node in prompt.values() if node["class_type"] == RESTORE}:
         save_system(system)
     clip = write_clip(tmp_path / "small.mp4", *((32, 16) if diffusion else (96, 64)))
+    names = ["small"]
     for node in prompt.values():
         if node["class_type"] == "OVSR_LoadVideo":
             node["inputs"]["file"] = put_input(clip)
-    files = (file for file in run_prompt(prompt).files() if file["type"] == "output")
-    (written,) = (file for file in files if Path(file["filename"]).suffix in VIDEOS)
-    with av.open(str(server.base / "output" / written["subfolder"] / written["filename"])) as result:
-        assert sum(1 for _ in result.decode(video=0)) == 5
+        if node["class_type"] == "OVSR_ListVideos":
+            names = ["first", "second"]
+            put_folder(server.base / "input" / node["inputs"]["folder"], clip, names)
+    files = (each for each in run_prompt(prompt).files() if each["type"] == "output")
+    written = [each for each in files if Path(each["filename"]).suffix in VIDEOS]
+    assert len(written) == len(names)
+    assert len(names) == 1 or [Path(each["filename"]).stem for each in written] == [f"{name}_00001_" for name in names]
+    for each in written:
+        with av.open(str(server.base / "output" / each["subfolder"] / each["filename"])) as result:
+            assert sum(1 for _ in result.decode(video=0)) == 5
