@@ -56,7 +56,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--patience",
         type=float,
         metavar="SECONDS",
-        help=f"how long a server may be silent before others take over (default {Limits.patience:g})",
+        help=f"how long a server may be silent before it is given up (default {Limits.patience:g})",
     )
     parser.add_argument("--quiet", action="store_true", default=False, help="no progress")
     parser.set_defaults(interrupted=lambda options: "what was queued is taken back; the same command goes on")

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,20 @@ def test_a_setting_that_fits_nothing(setting: str) -> None:
 def test_a_path_does_not_stand_in_the_way_of_an_upload() -> None:
     workflow = load_workflow("upscale_clip", ["1.path=/elsewhere.mp4"])
     assert workflow.reading("mine.mp4")["1"]["inputs"] == {"file": "mine.mp4"}
+
+
+DOCUMENTATION = (Path(__file__).resolve().parent.parent / "docs" / "api.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize("line", [line for line in DOCUMENTATION.splitlines() if line.startswith("textovsr ")])
+def test_the_documentation_s_commands_are_understood(line: str) -> None:
+    options = cli.build_parser().parse_args(shlex.split(line)[1:])
+    assert options.settings in ([], ["2.weights=textovsr-lite"])
+
+
+@pytest.mark.parametrize("option", ["input", "server", "output", "set", "to", "retries", "patience", "json", "quiet"])
+def test_every_option_is_in_the_documentation(option: str) -> None:
+    assert f"| `--{option}" in DOCUMENTATION
 
 
 # ---- addresses and files

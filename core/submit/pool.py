@@ -61,7 +61,7 @@ class Limits:
     """
 
     retries: int = 2
-    patience: float = 30.0
+    patience: float = 60.0
 
 
 class Pool:
