@@ -5,6 +5,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,6 +23,7 @@ Make = Callable[[str, Clip], Path]
 
 B_FRAMES = {"preset": "medium", "bf": "3", "g": "12", "crf": "10"}
 OPEN_GOP = B_FRAMES | {"x264-params": "open-gop=1:b-pyramid=normal:scenecut=0"}
+EVEN_GOPS = {"preset": "fast", "x264-params": "keyint=10:min-keyint=10:scenecut=0"}
 UNEVEN = tuple(int(n * 40 + (n * n * 7) % 23) for n in range(60))
 FINE = Fraction(1, 1000)
 
@@ -35,6 +37,10 @@ CLIPS = {
     "many.ts": Clip(pts=range(60), options=B_FRAMES),
     "no_times.h264": Clip(pts=range(40), options=B_FRAMES),
     "b_frames.avi": Clip(codec="mpeg4", pts=range(40), options={"bf": "2", "g": "12"}),
+    "refreshed.mp4": Clip(
+        pts=range(60), options={"preset": "medium", "x264-params": "intra-refresh=1:keyint=12:bframes=0"}
+    ),
+    "open_gop.mpg": Clip(codec="mpeg2video", pts=range(60), options={"bf": "2", "g": "12"}),
     "late.mkv": Clip(pts=tuple(900 + pts for pts in UNEVEN), time_base=FINE, options=B_FRAMES),
 }
 
@@ -102,6 +108,30 @@ def test_pixels_are_the_readers_pixels(make_clip: Make) -> None:
     assert file.pixels(0).shape == (64, 32, 3)
 
 
+@pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuv444p10le"])
+@pytest.mark.parametrize(
+    ("tags", "width"), [((1, 1, 1, 1), 64), ((6, 6, 6, 1), 64), ((9, 9, 14, 1), 64), ((1, 1, 1, 2), 64), (None, 1280)]
+)
+def test_previews_have_the_right_colours_and_size(tags: Any, width: int, pix_fmt: str, make_clip: Make) -> None:
+    def colours(number: int, clip: Clip):
+        import av
+
+        levels = (number * 30 + 20, 200, 90)
+        picture = np.full((clip.height, clip.width, 3), levels, np.uint8)
+        picture[: clip.height // 2] = levels[::-1]
+        frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+        return frame.reformat(format=clip.pix_fmt, dst_colorspace=1, dst_color_range=tags[3] if tags else 1)
+
+    path = make_clip("c.mkv", Clip(pts=range(4), draw=colours, width=width, tags=tags, pix_fmt=pix_fmt, rotation=90))
+    file = FrameFile(path)
+    for k in range(4):
+        exact, quick = file.pixels(k).int(), file.preview(k, 10_000).int()
+        assert (exact - quick)[:, :14].abs().max() <= 3
+        assert (exact - quick)[:, 18:].abs().max() <= 3
+    assert file.preview(0, width // 2).shape == (width // 2, 16, 3)
+    assert file.preview(0, 1).shape == (1, 1, 3)
+
+
 def test_deinterlaced_frames_are_the_readers(make_clip: Make) -> None:
     def fields(number: int, clip: Clip):
         import av
@@ -110,7 +140,7 @@ def test_deinterlaced_frames_are_the_readers(make_clip: Make) -> None:
         picture = rng.integers(0, 255, (clip.height, clip.width // 4, 3), np.uint8).repeat(4, axis=1)
         return av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(format=clip.pix_fmt)
 
-    path = make_clip("fields.mkv", Clip(pts=range(120), draw=fields, options={"preset": "fast", "g": "10"}))
+    path = make_clip("fields.mkv", Clip(pts=range(120), draw=fields, options=EVEN_GOPS))
     file = FrameFile(path, "on")
     with VideoReader(path, deinterlace="on") as reader:
         truth = [(frame.image * 255 + 0.5).to(torch.uint8).permute(1, 2, 0) for frame in reader]
