@@ -48,7 +48,7 @@ def test_every_module_and_every_file_of_the_pack_is_in_the_archive(
     ours = listed(root, "--cached", "--others", "--exclude-standard")
     packages = {name.partition(".")[2].replace(".", "/") for name in project["tool"]["setuptools"]["packages"]}
     modules = {name for name in ours if name.endswith(".py") and name.rpartition("/")[0] in packages} - {"dev.py"}
-    folders = ("js/", "locales/", "workflows/", "clips/", "models/weights/", "training/configs/")
+    folders = ("js/", "locales/", "workflows/", "subgraphs/", "clips/", "models/weights/", "training/configs/")
     data = {name for name in ours if name.startswith(folders)}
     needed = {"LICENSE", "NOTICE", "README.md", "pyproject.toml", "requirements.txt", "docs/training.md"}
     assert sorted((modules | data | needed) - archived) == []
