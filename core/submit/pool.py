@@ -182,6 +182,10 @@ class Pool:
         """Let others take over what silent servers have; give up what nobody is left for."""
         with self._lock:
             now = time.monotonic()
+            silent = [(s, now - s.down_since) for s in self.servers if s.down_since is not None]
+            for server, seconds in silent:
+                for task in self.at(server):
+                    task.doing, task.done, task.total = f"no answer for {seconds:.0f} s", 0.0, 0.0
             down = [s for s in self.servers if s.down_since is not None and now - s.down_since > self._limits.patience]
             for task in self.tasks:
                 if task.state not in SETTLED:

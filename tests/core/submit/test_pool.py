@@ -160,6 +160,11 @@ def test_a_silent_server_loses_its_task_and_the_last_one_keeps_it(ledger: Ledger
     assert task is not None
     pool.queue(task, "one")
     first.failed("gone")
+    assert first.down_since is not None
+    patient = Pool([task], [first, second], ledger, Limits(patience=60.0))
+    first.down_since -= 7
+    patient.tend()
+    assert (task.state, task.doing) == ("queued", "no answer for 7 s")
     pool.tend()
     assert (task.state, first.abandoned) == ("waiting", {"one"})
     assert not pool.claim(task, first, "one"), "whoever comes back late has lost it"
