@@ -213,6 +213,7 @@ export class Comparer {
 
   fitAll() {
     this.fitted = true;
+    this.view = fit(this.picture, this.canvas);
     this.draw();
   }
 

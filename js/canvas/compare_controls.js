@@ -40,66 +40,78 @@ const KEYS = {
 };
 
 /**
- * The row of buttons below the pictures.
+ * The two rows below the pictures: where the player is, and what is seen.
  *
  * @param {Comparer} comparer
- * @returns {{bar: HTMLElement, update: () => void}}
+ * @returns {{bar: HTMLElement, update: () => void}} `update` shows what has changed
  */
 export function makeControls(comparer) {
   const bar = element("div", { className: "textovsr-compare-bar" });
-  const button = (icon, text, title, act) => addButton(bar, comparer, { icon, text, title, act });
-  const player = () => comparer.player;
-  button("step-backward", "", "One frame back ( , )", () => player().step(-1));
-  const play = button("play", "", "Play or stop (Space)", () => player().toggle());
-  button("step-forward", "", "One frame on ( . )", () => player().step(1));
-  const slider = element("input", { type: "range", min: 0, step: 1, value: 0, title: "Frame" });
-  slider.setAttribute("aria-label", "Frame");
+  const updates = [addPlace(bar, comparer)];
+  bar.append(element("span", { className: "textovsr-compare-break" }));
+  updates.push(addPictureChoice(bar, comparer), addLoop(bar, comparer));
+  const speed = addChoice(bar, "Speed", SPEEDS, (value) => (comparer.player.speed = value));
+  addButton(bar, comparer, { icon: "download", title: "Save this picture as PNG (S)", act: () => comparer.save() });
+  const large = { icon: "window-maximize", title: "Full screen (F)", act: () => comparer.toggleFullScreen() };
+  addButton(bar, comparer, large);
+  updates.push(() => (speed.value = comparer.player.speed));
+  return { bar, update: () => updates.forEach((update) => update()) };
+}
+
+function addPlace(bar, comparer) {
+  const button = (icon, title, act) => addButton(bar, comparer, { icon, title, act: () => act(comparer.player) });
+  button("step-backward", "One frame back ( , )", (player) => player.step(-1));
+  const play = button("play", "Play or stop (Space)", (player) => player.toggle());
+  button("step-forward", "One frame on ( . )", (player) => player.step(1));
+  const slider = addNumber("range", "Frame");
   slider.addEventListener("input", () => {
-    player().pause();
-    player().goTo(slider.valueAsNumber);
+    comparer.player.pause();
+    comparer.player.goTo(slider.valueAsNumber);
   });
   const mark = element("span", { className: "textovsr-compare-loop" });
   const track = element("span", { className: "textovsr-compare-track" });
   track.append(slider, mark);
-  bar.append(track);
-  const number = element("input", { type: "number", min: 0, step: 1, value: 0, title: "Number of the frame" });
-  number.setAttribute("aria-label", "Number of the frame");
-  number.addEventListener("change", () => player().step(number.valueAsNumber - player().frame));
+  const number = addNumber("number", "Number of the frame");
+  number.addEventListener("change", () => comparer.player.step(number.valueAsNumber - comparer.player.frame));
   const where = element("output", {});
-  bar.append(number, where);
-  bar.append(element("span", { className: "textovsr-compare-break" }));
-  const wholes = comparer.videos.map(({ name }, video) =>
-    button("", name.toUpperCase(), `${name.toUpperCase()} alone (hold or press ${video + 1})`, () =>
-      comparer.showWhole(comparer.whole === video ? null : video),
-    ),
-  );
-  const differs = button("", "Difference", "Difference from A (D)", () => comparer.toggleDifference());
-  const gain = addChoice(bar, "How many times differences are amplified", GAINS, (value) => comparer.setGain(value));
-  button("", "All", "All of the picture (H)", () => comparer.fitAll());
-  button("", "1:1", "One pixel to one (G)", () => comparer.onePixelToOne());
-  button("", "In", "Loop from this frame on (I)", () => comparer.markLoop("from"));
-  button("", "Out", "Loop up to this frame (O)", () => comparer.markLoop("to"));
-  const clear = button("times", "", "No loop (X)", () => player().clearLoop());
-  const speed = addChoice(bar, "Speed", SPEEDS, (value) => (player().speed = value));
-  button("download", "", "Save this picture as PNG (S)", () => comparer.save());
-  button("window-maximize", "", "Full screen (F)", () => comparer.toggleFullScreen());
-
-  const update = () => {
-    const { frame, length, loop, playing, seconds, speed: pace } = player();
+  bar.append(track, number, where);
+  return () => {
+    const { frame, length, loop, playing, seconds } = comparer.player;
     setIcon(play, playing ? "pause" : "play");
     slider.max = number.max = length - 1;
     slider.value = frame;
     if (document.activeElement !== number) number.value = frame;
+    where.textContent = `of ${length - 1}${seconds === undefined ? "" : ` · ${clock(seconds)}`}`;
     showLoop(mark, loop, length - 1);
-    const time = seconds === undefined ? "" : ` · ${clock(seconds)}`;
-    where.textContent = `of ${length - 1}${time}`;
-    clear.disabled = !loop;
+  };
+}
+
+function addPictureChoice(bar, comparer) {
+  const button = (text, title, act) => addButton(bar, comparer, { text, title, act });
+  const wholes = comparer.videos.map(({ name }, video) => {
+    const letter = name.toUpperCase();
+    const toggle = () => comparer.showWhole(comparer.whole === video ? null : video);
+    return button(letter, `${letter} alone (hold or press ${video + 1})`, toggle);
+  });
+  const differs = button("Difference", "Difference from A (D)", () => comparer.toggleDifference());
+  const gain = addChoice(bar, "How many times differences are amplified", GAINS, (value) => comparer.setGain(value));
+  button("All", "All of the picture (H)", () => comparer.fitAll());
+  button("1:1", "One pixel to one (G)", () => comparer.onePixelToOne());
+  return () => {
     gain.value = comparer.gain;
-    speed.value = pace;
     differs.setAttribute("aria-pressed", comparer.difference);
     wholes.forEach((each, video) => each.setAttribute("aria-pressed", comparer.whole === video));
   };
-  return { bar, update };
+}
+
+function addLoop(bar, comparer) {
+  const button = (icon, text, title, act) => addButton(bar, comparer, { icon, text, title, act });
+  button("", "In", "Loop from this frame on (I)", () => comparer.markLoop("from"));
+  button("", "Out", "Loop up to this frame (O)", () => comparer.markLoop("to"));
+  const clear = button("times", "", "No loop (X)", () => comparer.player.clearLoop());
+  return () => {
+    clear.disabled = !comparer.player.loop;
+  };
 }
 
 /**
@@ -178,7 +190,7 @@ export function listenToPointer(canvas, comparer) {
   canvas.addEventListener("wheel", turned, { passive: false });
 }
 
-function addButton(bar, comparer, { icon, text, title, act }) {
+function addButton(bar, comparer, { icon = "", text = "", title, act }) {
   const button = element("button", { type: "button", title });
   button.setAttribute("aria-label", title);
   if (icon) button.append(element("i", {}));
@@ -199,6 +211,12 @@ function addChoice(bar, title, values, choose) {
   list.addEventListener("change", () => choose(Number(list.value)));
   bar.append(list);
   return list;
+}
+
+function addNumber(type, title) {
+  const field = element("input", { type, min: 0, step: 1, value: 0, title });
+  field.setAttribute("aria-label", title);
+  return field;
 }
 
 function setIcon(button, icon) {
