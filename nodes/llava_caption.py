@@ -69,8 +69,8 @@ class LLaVACaption(io.ComfyNode):
         count = text.count("-->")
         show_text(cls, f"{count} caption{'s' if count != 1 else ''}, saved as {path.name}\n\n{text[:_SHOWN]}")
         shown = shown_file(source.path)
-        captioned = [] if shown is None else [{**shown, "deinterlace": source.deinterlace, "start": source.start}]
-        return io.NodeOutput(text, ui={"text": [text], "captioned": captioned})
+        video_shown = None if shown is None else {**shown, "deinterlace": source.deinterlace, "start": source.start}
+        return io.NodeOutput(text, ui={"text": [text], "captioned": [{"video": video_shown}]})
 
 
 def _ask(node: type[io.ComfyNode], source: Source, settings: dict[str, Any]) -> str:

@@ -11,6 +11,9 @@ const WIDGET = "caption_editor";
 const WIDTH = 380;
 const HEIGHT = 260;
 
+/** Milliseconds after the last key in the field: a film has a thousand captions, which are drawn anew. */
+const PAUSE = 250;
+
 /** Node id -> the text field that holds captions. */
 const FIELDS = { OVSR_LLaVACaption: "captions", OVSR_TextOVSRUpscale: "caption", OVSR_DiffusionRestore: "caption" };
 
@@ -20,7 +23,8 @@ const FIELDS = { OVSR_LLaVACaption: "captions", OVSR_TextOVSRUpscale: "caption",
  * @param {object} node
  */
 export function followCaptions(node) {
-  const field = widgetOf(node, FIELDS[node.comfyClass]);
+  const name = FIELDS[node.comfyClass];
+  const field = name && widgetOf(node, name);
   if (!field) return;
   const follow = () => {
     const widget = widgetOf(node, WIDGET);
@@ -28,9 +32,11 @@ export function followCaptions(node) {
     else if (isWebVtt(String(field.value))) addEditor(node, field);
   };
   const { callback } = field;
+  let pause = 0;
   field.callback = function (...values) {
     callback?.apply(this, values);
-    follow();
+    clearTimeout(pause);
+    pause = setTimeout(follow, PAUSE);
   };
   const { onConfigure, onConnectionsChange } = node;
   node.onConfigure = function () {
@@ -47,12 +53,13 @@ export function followCaptions(node) {
  * Offer the captions of a run; the next run takes what stands in the field.
  *
  * @param {object} node an OVSR_LLaVACaption
- * @param {{text?: string[], captioned?: import("./timeline_frames.js").ShownVideo[]}} output `text` is the WebVTT
+ * @param {{text?: string[], captioned?: {video: import("./timeline_frames.js").ShownVideo | null}[]}} output
+ *     `text` is the WebVTT
  */
 export function offerCaptions(node, { text, captioned }) {
   if (!text?.length) return;
   const widget = widgetOf(node, WIDGET) ?? addEditor(node, widgetOf(node, FIELDS[node.comfyClass]));
-  widget.video = captioned?.[0];
+  widget.video = captioned?.[0]?.video;
   widget.editor.offer(text.join(""));
 }
 

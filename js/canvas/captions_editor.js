@@ -31,6 +31,7 @@ export class CaptionEditor {
     this.start = this.button("Write your own", "A first caption, for the whole video", () => this.addFirst());
     this.says = element("p", { className: "textovsr-note" });
     this.list = element("ol");
+    this.list.dataset.captureWheel = "true"; // where nodes are HTML, the wheel zooms the graph otherwise
     const bar = element("div", { className: "textovsr-bar" }, this.takeOver, this.start, this.clear);
     this.root = element("div", { className: "textovsr-captions" }, bar, this.says, this.list);
     // Keys are for the text, not for the canvas; nor does a pointer in here drag the node, or a wheel zoom the canvas.
@@ -61,8 +62,12 @@ export class CaptionEditor {
     if (!always && text === this.shown) return;
     this.shown = text;
     this.captions = readCaptions(text.trim() ? text : this.found);
+    const controls = () => [...this.list.querySelectorAll("textarea, input, button")];
+    const [place, top] = [controls().indexOf(document.activeElement), this.list.scrollTop];
     this.list.replaceChildren(...this.captions.blocks.filter(({ cue }) => cue).map((block) => this.row(block)));
     this.update();
+    this.list.scrollTop = top;
+    if (place >= 0) controls()[place]?.focus();
   }
 
   /** @private Buttons, and the sentence below them. */
@@ -86,8 +91,7 @@ export class CaptionEditor {
   row(block) {
     const text = element("textarea", { value: block.cue.text, rows: 2, ariaLabel: "Caption", spellcheck: true });
     text.addEventListener("input", () => this.change(block, { text: text.value }));
-    const row = element("li", {}, this.thumbnail(block.cue), element("div", {}, this.times(block), text));
-    return row;
+    return element("li", {}, this.thumbnail(block.cue), element("div", {}, this.times(block), text));
   }
 
   /** @private */
@@ -118,8 +122,8 @@ export class CaptionEditor {
 
   /** @private */
   time(block, name) {
-    const open = name === "end" && block.cue.end >= LONGEST;
-    const input = element("input", { value: open ? "end" : clock(block.cue[name]), ariaLabel: name, spellcheck: false });
+    const written = () => (name === "end" && block.cue.end >= LONGEST ? "end" : clock(block.cue[name]));
+    const input = element("input", { value: written(), ariaLabel: name, spellcheck: false });
     input.title = `${name === "start" ? "Start" : "End"}: 1:02.5, or seconds${name === "end" ? ", or end" : ""}`;
     input.addEventListener("change", () => {
       const last = name === "end" && input.value.trim() === "end";
@@ -127,10 +131,10 @@ export class CaptionEditor {
       const valid = cue.end > cue.start;
       input.setCustomValidity(valid ? "" : "A time such as 1:02.5; a caption ends after it starts.");
       input.reportValidity();
-      if (valid) {
-        this.change(block, cue);
-        this.refresh(true);
-      }
+      if (!valid) return;
+      this.change(block, cue);
+      input.value = written();
+      input.closest("li").firstChild.replaceWith(this.thumbnail(block.cue));
     });
     return input;
   }

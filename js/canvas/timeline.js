@@ -14,9 +14,6 @@ const HEIGHT = 300;
 /** Shift moves the cursor by this part of the video. */
 const LEAP = 1 / 50;
 
-/** Half a millisecond: times in tables are rounded, no frame is that short. */
-const ROUNDING = 0.0005;
-
 const HINT = "Click: show this moment in Compare Videos. Arrows: other frames. Page up and down: the worst moments.";
 
 /**
@@ -178,7 +175,7 @@ class Timeline {
   async findOffset() {
     const { video } = this.found;
     if (!video) return 0;
-    return (await frameAt(video, this.table.times[0] + ROUNDING)) - this.table.frames[0];
+    return (await frameAt(video, this.table.times[0])) - this.table.frames[0];
   }
 
   /** @private */

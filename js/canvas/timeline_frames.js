@@ -5,6 +5,9 @@ import { api } from "../../../scripts/api.js";
 /** Pixels of the longer side of a small picture: sharp at twice the size it is drawn at. */
 const SIDE = 320;
 
+/** Half a millisecond: tables and captions hold rounded times, which may lie before their frame; no frame is as short. */
+const ROUNDING = 0.0005;
+
 /**
  * @typedef {{filename: string, subfolder: string, type: string, deinterlace?: string, start?: number}} ShownVideo where
  *     a video lies, and where in it the part begins that is meant, in seconds
@@ -29,7 +32,7 @@ export function pictureOf({ filename, subfolder, type, deinterlace = "auto" }, f
  * @throws {Error} there is no such video, or no such time
  */
 export async function frameAt({ filename, subfolder, type, deinterlace = "auto" }, seconds) {
-  const query = new URLSearchParams({ filename, subfolder, type, deinterlace, seconds });
+  const query = new URLSearchParams({ filename, subfolder, type, deinterlace, seconds: seconds + ROUNDING });
   const response = await api.fetchApi(`/textovsr/frame_number?${query}`);
   const found = await response.json();
   if (!response.ok) throw new Error(found.error);
@@ -42,7 +45,7 @@ export async function frameAt({ filename, subfolder, type, deinterlace = "auto" 
  * @param {number} seconds from the first frame of what is compared: of the part, where only a part of a file is
  */
 export function seek(seconds) {
-  window.dispatchEvent(new CustomEvent("textovsr:seek", { detail: { seconds } }));
+  window.dispatchEvent(new CustomEvent("textovsr:seek", { detail: { seconds: seconds + ROUNDING } }));
 }
 
 /**

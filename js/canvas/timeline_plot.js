@@ -15,6 +15,9 @@ const FEW = 60;
 /** An axis spans so many of the last digit that is told at least, so that a steady video looks steady. */
 const LEAST_DIGITS = 20;
 
+/** Opacity of the worst moment, how much less the next ones have, and the least. */
+const [DARKEST, PALER, PALEST] = [0.45, 0.1, 0.12];
+
 const AIR = 0.08; // of the axis, above and below
 
 /**
@@ -51,7 +54,7 @@ export class Plot {
     this.axis = axisOf(points, measure.digits);
     this.top.textContent = this.axis.most.toFixed(measure.digits);
     this.bottom.textContent = this.axis.least.toFixed(measure.digits);
-    const shades = moments.map((moment) => this.shade(moment));
+    const shades = moments.map((moment, number) => this.shade(moment, number));
     this.drawing.replaceChildren(...shades, this.cuts(), ...this.curve(points));
     this.marks.replaceChildren(...moments.map((moment, number) => this.mark(moment, number)));
   }
@@ -94,10 +97,11 @@ export class Plot {
     return (this.axis.most - value) / (this.axis.most - this.axis.least);
   }
 
-  /** @private */
-  shade({ start, end }) {
+  /** @private The worse, the darker. */
+  shade({ start, end }, number) {
     const [x, right] = [this.across(start) * WIDTH, this.across(end) * WIDTH];
-    return shape("rect", { class: "textovsr-worst", x, y: 0, width: Math.max(right - x, 2), height: HEIGHT });
+    const opacity = Math.max(DARKEST - number * PALER, PALEST);
+    return shape("rect", { class: "textovsr-worst", x, y: 0, width: Math.max(right - x, 2), height: HEIGHT, opacity });
   }
 
   /** @private */

@@ -14,7 +14,13 @@ export function addPassing(node, widget) {
   const [width, height] = node.computeSize();
   node.setSize([Math.max(node.size[0], width), Math.max(node.size[1], height)]);
   node.setDirtyCanvas(true, true);
+  showInHtml(node);
   return widget;
+}
+
+/** Nodes drawn as HTML do not learn of new widgets once a value was changed: they are made anew, as after a paste. */
+function showInHtml(node) {
+  if (window.LiteGraph?.vueNodesMode) node.graph?.onNodeAdded?.(node);
 }
 
 /**

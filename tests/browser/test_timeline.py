@@ -34,6 +34,10 @@ BUILD = """([type, settings, from]) => {
         const shown = add("PreviewAny", 1000, {});
         tested.connect(0, shown, 0);
     }
+    if (type === "OVSR_QualityReport") {
+        const compared = add("OVSR_CompareVideos", 1000, {});
+        for (const slot of [0, 1]) source.connect(0, compared, slot);
+    }
     window.sought = [];
     window.addEventListener("textovsr:seek", ({ detail }) => sought.push(detail.seconds));
 }"""
@@ -110,13 +114,13 @@ def test_the_cursor_tells_values_times_and_pictures(
     assert said(canvas) == (values[2], "0:00.20, frame 2")
     expect_picture(canvas, 2)
     canvas.mouse.click(box["x"] + box["width"] * 3 / (FRAMES - 1), box["y"] + 20)
-    assert canvas.evaluate("sought") == [pytest.approx(0.3)]
+    assert canvas.evaluate("sought") == [pytest.approx(0.3, abs=1e-3)]
     assert plot(canvas).evaluate("(plot) => document.activeElement === plot")
     for key, frame in (("ArrowRight", 4), ("ArrowLeft", 3), ("PageDown", BAD), ("End", FRAMES - 1), ("Home", 0)):
         canvas.keyboard.press(key)
         assert said(canvas)[1].endswith(f"frame {frame}"), key
     canvas.keyboard.press("Enter")
-    assert canvas.evaluate("sought.at(-1)") == 0
+    assert canvas.evaluate("sought.at(-1)") == pytest.approx(0, abs=1e-3)
     canvas.locator(".textovsr-timeline select").select_option("blockiness")
     with table.open(newline="") as file:
         expected = next(csv.DictReader(file))["blockiness"]
@@ -129,8 +133,11 @@ def test_a_part_s_pictures_are_those_of_the_file(canvas: Page, run: Callable[...
     run("OVSR_QualityReport", part, metrics="sharpness", window=0.1, worst=1)
     assert said(canvas)[1] == f"0:00.{BAD}0, frame {BAD - 3}"
     expect_picture(canvas, BAD)
+    compared = canvas.get_by_label("Number of the frame")
+    expect(compared).to_have_value("0", timeout=SLOW)
     plot(canvas).press("Enter")
-    assert canvas.evaluate("sought") == [pytest.approx((BAD - 3) / RATE)]  # from where the part begins
+    assert canvas.evaluate("sought") == [pytest.approx((BAD - 3) / RATE, abs=1e-3)]  # from where the part begins
+    expect(compared).to_have_value(str(BAD - 3), timeout=SLOW)
 
 
 def test_scores_of_clip_iqa_and_html_nodes(
