@@ -25,7 +25,7 @@ from textovsr.tools.comfy_server import ComfyServer, comfy_server, free_port, pr
 
 WEIGHTS = "submit-tiny.safetensors"
 TINY = ("--set", f"TextOVSRUpscale.weights={WEIGHTS}")
-LONG = 100
+LONG = 60
 """Frames that take a server long enough to be caught at work."""
 
 Submit = Callable[..., tuple[int, Any, str]]
