@@ -10,7 +10,8 @@ import { app } from "../../../scripts/app.js";
 import { listenToKeys, listenToPointer, makeControls } from "./compare_controls.js";
 import { Player } from "./compare_player.js";
 import { addStyle } from "./compare_style.js";
-import { centred, commonSize, fit, paint, strips, zoomAt } from "./compare_view.js";
+import { centred, commonSize, fit, paint, placeIn, strips, zoomAt } from "./compare_view.js";
+import { say } from "./language.js";
 import { addPassing, widgetOf } from "./widgets.js";
 
 const WIDGET = "comparison";
@@ -80,6 +81,7 @@ export class Comparer {
     this.root = root;
     this.videos = videos;
     this.picture = commonSize(videos);
+    this.places = videos.map((video) => placeIn(this.picture, video));
     this.difference = before?.difference ?? false;
     this.gain = before?.gain ?? 8;
     this.whole = null;
@@ -94,7 +96,7 @@ export class Comparer {
     this.controls = makeControls(this);
     const names = videos.map(({ name, filename }) => `${name.toUpperCase()}: ${filename}`).join(", ");
     this.canvas.setAttribute("role", "img");
-    this.canvas.setAttribute("aria-label", `Comparison of ${names}`);
+    this.canvas.setAttribute("aria-label", say("Comparison of {names}", { names }));
     root.replaceChildren(this.canvas, this.note, this.controls.bar);
     this.listening = new AbortController();
     listenToKeys(root, this, this.listening.signal);
@@ -123,7 +125,8 @@ export class Comparer {
     this.controls.update();
     const longest = Math.max(...this.videos.map(({ frames }) => frames));
     const counts = this.videos.map(({ name, frames }) => `${name.toUpperCase()} ${frames}`).join(", ");
-    const uneven = longest > this.player.length ? `Frames: ${counts}. What is longer is shown up to there.` : "";
+    const sentence = say("Frames: {counts}. What is longer is shown up to the end of the shortest.", { counts });
+    const uneven = longest > this.player.length ? sentence : "";
     this.note.textContent = this.player.trouble || uneven;
     this.note.hidden = !this.note.textContent;
     this.draw();
@@ -146,7 +149,7 @@ export class Comparer {
     paint(this.canvas.getContext("2d"), {
       ...this.shown,
       labels: this.videos.map(({ name, filename }) => `${name.toUpperCase()}  ${filename}`),
-      picture: this.picture,
+      places: this.places,
       view: this.view,
       fitted: this.fitted,
       gain: this.gain,
@@ -275,7 +278,8 @@ export class Comparer {
     try {
       await (document.fullscreenElement ? document.exitFullscreen() : this.root.requestFullscreen());
     } catch (error) {
-      app.extensionManager.toast.add({ severity: "error", summary: "Compare Videos", detail: error.message, life: 6000 });
+      const summary = say("Compare Videos");
+      app.extensionManager.toast.add({ severity: "error", summary, detail: error.message, life: 6000 });
     }
     this.focus();
     this.draw();

@@ -1,5 +1,7 @@
 /** What the comparer is steered with: buttons, keys and the pointer. */
 
+import { say } from "./language.js";
+
 /** @typedef {import("./compare.js").Comparer} Comparer */
 
 /** A press that is shorter than this, in milliseconds, stays when the key is let go. */
@@ -50,9 +52,10 @@ export function makeControls(comparer) {
   const updates = [addPlace(bar, comparer)];
   bar.append(element("span", { className: "textovsr-compare-break" }));
   updates.push(addPictureChoice(bar, comparer), addLoop(bar, comparer));
-  const speed = addChoice(bar, "Speed", SPEEDS, (value) => (comparer.player.speed = value));
-  addButton(bar, comparer, { icon: "download", title: "Save this picture as PNG (S)", act: () => comparer.save() });
-  const large = { icon: "window-maximize", title: "Full screen (F)", act: () => comparer.toggleFullScreen() };
+  const speed = addChoice(bar, say("Speed"), SPEEDS, (value) => (comparer.player.speed = value));
+  const save = { icon: "download", title: say("Save this picture as PNG (S)"), act: () => comparer.save() };
+  addButton(bar, comparer, save);
+  const large = { icon: "window-maximize", title: say("Full screen (F)"), act: () => comparer.toggleFullScreen() };
   addButton(bar, comparer, large);
   updates.push(() => (speed.value = comparer.player.speed));
   return { bar, update: () => updates.forEach((update) => update()) };
@@ -60,10 +63,10 @@ export function makeControls(comparer) {
 
 function addPlace(bar, comparer) {
   const button = (icon, title, act) => addButton(bar, comparer, { icon, title, act: () => act(comparer.player) });
-  button("step-backward", "One frame back ( , )", (player) => player.step(-1));
-  const play = button("play", "Play or stop (Space)", (player) => player.toggle());
-  button("step-forward", "One frame on ( . )", (player) => player.step(1));
-  const slider = addNumber("range", "Frame");
+  button("step-backward", say("One frame back ( , )"), (player) => player.step(-1));
+  const play = button("play", say("Play or stop (Space)"), (player) => player.toggle());
+  button("step-forward", say("One frame on ( . )"), (player) => player.step(1));
+  const slider = addNumber("range", say("Frame"));
   slider.addEventListener("input", () => {
     comparer.player.pause();
     comparer.player.goTo(slider.valueAsNumber);
@@ -71,7 +74,7 @@ function addPlace(bar, comparer) {
   const mark = element("span", { className: "textovsr-compare-loop" });
   const track = element("span", { className: "textovsr-compare-track" });
   track.append(slider, mark);
-  const number = addNumber("number", "Number of the frame");
+  const number = addNumber("number", say("Number of the frame"));
   number.addEventListener("change", () => comparer.player.step(number.valueAsNumber - comparer.player.frame));
   const where = element("output", {});
   bar.append(track, number, where);
@@ -81,7 +84,7 @@ function addPlace(bar, comparer) {
     slider.max = number.max = length - 1;
     slider.value = frame;
     if (document.activeElement !== number) number.value = frame;
-    where.textContent = `of ${length - 1}${seconds === undefined ? "" : ` · ${clock(seconds)}`}`;
+    where.textContent = say("of {last}", { last: length - 1 }) + (seconds === undefined ? "" : ` · ${clock(seconds)}`);
     showLoop(mark, loop, length - 1);
   };
 }
@@ -91,12 +94,13 @@ function addPictureChoice(bar, comparer) {
   const wholes = comparer.videos.map(({ name }, video) => {
     const letter = name.toUpperCase();
     const toggle = () => comparer.showWhole(comparer.whole === video ? null : video);
-    return button(letter, `${letter} alone (hold or press ${video + 1})`, toggle);
+    return button(letter, say("{letter} alone (hold or press {key})", { letter, key: video + 1 }), toggle);
   });
-  const differs = button("Difference", "Difference from A (D)", () => comparer.toggleDifference());
-  const gain = addChoice(bar, "How many times differences are amplified", GAINS, (value) => comparer.setGain(value));
-  button("All", "All of the picture (H)", () => comparer.fitAll());
-  button("1:1", "One pixel to one (G)", () => comparer.onePixelToOne());
+  const differs = button(say("Difference"), say("Difference from A (D)"), () => comparer.toggleDifference());
+  const amplified = say("How many times differences are amplified");
+  const gain = addChoice(bar, amplified, GAINS, (value) => comparer.setGain(value));
+  button(say("All"), say("All of the picture (H)"), () => comparer.fitAll());
+  button("1:1", say("One pixel to one (G)"), () => comparer.onePixelToOne());
   return () => {
     gain.value = comparer.gain;
     differs.setAttribute("aria-pressed", comparer.difference);
@@ -106,9 +110,9 @@ function addPictureChoice(bar, comparer) {
 
 function addLoop(bar, comparer) {
   const button = (icon, text, title, act) => addButton(bar, comparer, { icon, text, title, act });
-  button("", "In", "Loop from this frame on (I)", () => comparer.markLoop("from"));
-  button("", "Out", "Loop up to this frame (O)", () => comparer.markLoop("to"));
-  const clear = button("times", "", "No loop (X)", () => comparer.player.clearLoop());
+  button("", say("In"), say("Loop from this frame on (I)"), () => comparer.markLoop("from"));
+  button("", say("Out"), say("Loop up to this frame (O)"), () => comparer.markLoop("to"));
+  const clear = button("times", "", say("No loop (X)"), () => comparer.player.clearLoop());
   return () => {
     clear.disabled = !comparer.player.loop;
   };

@@ -12,7 +12,7 @@ const SMALLEST = 1 / 64;
  * @typedef {object} Scene
  * @property {(ImageBitmap | undefined)[]} images of one frame, by video
  * @property {string[]} labels
- * @property {Size} picture the size all are drawn at
+ * @property {(Size & {x: number, y: number})[]} places where each video lies within the common picture
  * @property {View} view
  * @property {boolean} fitted whether the view is all of the picture, whatever its size
  * @property {number[]} dividers from left to right, as parts of the canvas's width
@@ -23,6 +23,13 @@ const SMALLEST = 1 / 64;
  * @property {string} background
  */
 
+/** Shapes that differ by less are taken to be the same: sizes are rounded to whole pixels. */
+const SAME_SHAPE = 0.02;
+
+/** The size of a video's picture with square pixels, none lost. */
+const squared = ({ width, height, aspect }) =>
+  aspect >= 1 ? { width: width * aspect, height } : { width, height: height / aspect };
+
 /**
  * The size that all videos are drawn at: the largest one's, with square pixels.
  *
@@ -30,10 +37,24 @@ const SMALLEST = 1 / 64;
  * @returns {Size}
  */
 export function commonSize(videos) {
-  const sizes = videos.map(({ width, height, aspect }) =>
-    aspect >= 1 ? { width: width * aspect, height } : { width, height: height / aspect },
-  );
-  return sizes.reduce((most, size) => (size.width * size.height > most.width * most.height ? size : most));
+  return videos
+    .map(squared)
+    .reduce((most, size) => (size.width * size.height > most.width * most.height ? size : most));
+}
+
+/**
+ * Where a video lies within the common picture: all over it, or in the middle if its shape is another one.
+ *
+ * @param {{width: number, height: number, aspect: number}} video
+ * @param {Size} picture
+ * @returns {Size & {x: number, y: number}}
+ */
+export function placeIn(picture, video) {
+  const { width, height } = squared(video);
+  const shape = (width * picture.height) / (height * picture.width);
+  if (Math.abs(shape - 1) < SAME_SHAPE) return { x: 0, y: 0, ...picture };
+  const { scale, x, y } = fit({ width, height }, picture);
+  return { x, y, width: width * scale, height: height * scale };
 }
 
 /**
@@ -101,7 +122,7 @@ export function paint(context, scene) {
     context.rect(left, 0, right - left, height);
     context.clip();
     if (differs) drawDifference(context, scene, video);
-    else drawPicture(context, scene, scene.images[video]);
+    else drawPicture(context, scene, video);
     const label = differs ? `${scene.labels[video]} − ${scene.labels[0]}, ×${scene.gain}` : scene.labels[video];
     drawLabel(context, scene.ratio, label, left);
     context.restore();
@@ -109,11 +130,13 @@ export function paint(context, scene) {
   for (const edge of edges.slice(1, -1)) drawDivider(context, scene.ratio, edge);
 }
 
-function drawPicture(context, { view, fitted, picture }, image) {
-  if (!image) return;
+function drawPicture(context, { view, fitted, images, places }, video) {
+  if (!images[video]) return;
+  const { x, y, width, height } = places[video];
   context.imageSmoothingEnabled = fitted || view.scale < SQUARES_FROM;
   context.imageSmoothingQuality = "high";
-  context.drawImage(image, view.x, view.y, picture.width * view.scale, picture.height * view.scale);
+  const [left, top] = [view.x + x * view.scale, view.y + y * view.scale];
+  context.drawImage(images[video], left, top, width * view.scale, height * view.scale);
 }
 
 let spare; // a canvas to compute differences on
@@ -125,9 +148,9 @@ function drawDifference(context, scene, video) {
   const layer = spare.getContext("2d");
   layer.fillStyle = "#000";
   layer.fillRect(0, 0, spare.width, spare.height);
-  drawPicture(layer, scene, scene.images[0]);
+  drawPicture(layer, scene, 0);
   layer.globalCompositeOperation = "difference";
-  drawPicture(layer, scene, scene.images[video]);
+  drawPicture(layer, scene, video);
   layer.globalCompositeOperation = "lighter";
   for (let gain = 1; gain < scene.gain; gain *= 2) layer.drawImage(spare, 0, 0); // twice itself
   context.drawImage(spare, 0, 0);

@@ -1,10 +1,12 @@
 """The comparer on the canvas: lockstep, divider, zoom, difference, keys, saved pictures."""
 
 import contextlib
+import json
 import re
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from io import BytesIO
+from pathlib import Path
 
 import av
 import numpy as np
@@ -30,6 +32,7 @@ UNEVEN = tuple(int(n * 40 + (n * n * 7) % 23) for n in range(FRAMES))
 CLIPS = {
     "cmp_a.mp4": Clip(pts=range(FRAMES), width=320, height=160, options={"preset": "medium", "bf": "3", "g": "12"}),
     "cmp_b.mkv": Clip(pts=UNEVEN, time_base=Fraction(1, 1000), width=640, height=320, draw=tinted, tags=(1, 1, 1, 1)),
+    "cmp_wide.mp4": Clip(pts=range(20), width=320, height=80, draw=tinted, tags=(1, 1, 1, 1)),
     "cmp_short.mp4": Clip(pts=range(20), width=320, height=160),
 }
 BUILD = """(files) => {
@@ -271,6 +274,17 @@ def test_the_difference_is_amplified(compare: Callable[..., Page]) -> None:
     assert picture(page)[40, 10] == pytest.approx(np.minimum(2 * plain, 255), abs=2)
 
 
+def test_another_shape_is_not_stretched(compare: Callable[..., Page]) -> None:
+    page = compare("cmp_a.mp4", "cmp_wide.mp4")
+    page.keyboard.press(".")
+    at(page, 1)  # the first block is white
+    page.keyboard.press("2")
+    shown = picture(page)
+    column = shown[:, shown.shape[1] // 16].astype(int)
+    bright = np.flatnonzero(column[:, 1] - column[:, 0] > 80)
+    assert (bright[0] / len(column), bright[-1] / len(column)) == pytest.approx((0.25, 0.75), abs=0.02)
+
+
 def test_playing_shows_every_frame_and_a_loop_repeats(compare: Callable[..., Page], complaints: list[str]) -> None:
     page = compare("cmp_a.mp4", "cmp_b.mkv")
     page.evaluate(
@@ -353,6 +367,16 @@ def test_what_is_wrong_is_said(compare: Callable[..., Page], server: ComfyServer
     (server.base / "input" / "cmp_gone.mp4").unlink()
     page.keyboard.press(".")
     expect(page.locator(".textovsr-compare-note")).to_have_text(re.compile("found no cmp_gone.mp4"), timeout=SLOW)
+
+
+def test_its_words_are_translated(root: Path) -> None:
+    texts = json.loads((root / "locales" / "zh" / "main.json").read_text("utf-8"))["textovsr"]
+    scripts = "".join(file.read_text("utf-8") for file in (root / "js" / "canvas").glob("compare*.js"))
+    said = set(re.findall(r"\bsay\(\s*\"(.*?)\"", scripts))
+    assert len(said) > 20
+    assert said <= set(texts)
+    for english in said:
+        assert set(re.findall(r"{\w+}", english)) == set(re.findall(r"{\w+}", texts[english]))
 
 
 def test_full_screen(compare: Callable[..., Page]) -> None:
