@@ -20,7 +20,8 @@ const OUT_OF_REACH = -1e5;
 
 /**
  * Show the widgets of the chosen system only. Hidden ones keep their values and their places in saved workflows; those
- * that another node is connected to stay. Nodes that are drawn as HTML show all: those do not learn of a change.
+ * that another node is connected to stay. Nodes that are drawn as HTML show all on front ends where those learn of no
+ * change, such as 1.32; newer ones follow.
  *
  * @param {object} node a Diffusion Restore
  */

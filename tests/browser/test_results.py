@@ -111,7 +111,7 @@ def test_a_page_that_is_gone_is_said_to_be_gone(canvas: Page) -> None:
     canvas.evaluate("(files) => tested.onExecuted({ files })", files)
     with canvas.expect_popup():
         canvas.locator("a[href*='gone.html']").click()
-    expect(canvas.get_by_text("output/gone.html cannot be opened")).to_be_visible(timeout=SLOW)
+    expect(canvas.get_by_text("output/gone.html cannot be opened").first).to_be_visible(timeout=SLOW)
 
 
 def test_results_come_back_with_the_outputs(canvas: Page) -> None:
