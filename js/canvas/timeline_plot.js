@@ -18,6 +18,9 @@ const LEAST_DIGITS = 20;
 /** Opacity of the worst moment, how much less the next ones have, and the least. */
 const [DARKEST, PALER, PALEST] = [0.45, 0.1, 0.12];
 
+/** Numbers are so far apart at least, as a part of the width. */
+const APART = 0.03;
+
 const AIR = 0.08; // of the axis, above and below
 
 /**
@@ -56,7 +59,7 @@ export class Plot {
     this.bottom.textContent = this.axis.least.toFixed(measure.digits);
     const shades = moments.map((moment, number) => this.shade(moment, number));
     this.drawing.replaceChildren(...shades, this.cuts(), ...this.curve(points));
-    this.marks.replaceChildren(...moments.map((moment, number) => this.mark(moment, number)));
+    this.marks.replaceChildren(...this.numbers(moments));
   }
 
   /**
@@ -104,11 +107,17 @@ export class Plot {
     return shape("rect", { class: "textovsr-worst", x, y: 0, width: Math.max(right - x, 2), height: HEIGHT, opacity });
   }
 
-  /** @private */
-  mark({ row }, number) {
-    const mark = element("span", { className: "textovsr-mark", textContent: String(number + 1) });
-    mark.style.left = `${this.across(this.table.times[row]) * 100}%`;
-    return mark;
+  /** @private Above the worst moments; one that would lie over that of a worse one is left out. */
+  numbers(moments) {
+    const taken = [];
+    return moments.flatMap(({ row }, number) => {
+      const place = this.across(this.table.times[row]);
+      if (taken.some((other) => Math.abs(other - place) < APART)) return [];
+      taken.push(place);
+      const mark = element("span", { className: "textovsr-mark", textContent: String(number + 1) });
+      mark.style.left = `${place * 100}%`;
+      return mark;
+    });
   }
 
   /** @private One path for all cuts, and one cut a column of pixels at most. */
