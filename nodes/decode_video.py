@@ -1,6 +1,5 @@
 """Latents to a video file, through any VAE."""
 
-from fractions import Fraction
 from itertools import islice
 from typing import Any
 
@@ -12,6 +11,7 @@ from ..core.from_frames import FramesJob, video_from_frames
 from ..core.job import Source
 from ..core.latents import SOURCE
 from .common_inputs import codec_input, color_fix_input, crf_input
+from .frames import exact_rate
 from .host.folders import temporary_path
 from .host.progress import check_cancelled, progress_reporter
 from .host.vae import HostCodec
@@ -19,8 +19,6 @@ from .search_aliases import search_aliases
 from .video_file import VideoFile, as_source
 
 _LARGEST_TILE = 8192
-_NTSC = Fraction(1000, 1001)
-_FPS_ERROR = 0.001
 
 
 class DecodeVideo(io.ComfyNode):
@@ -85,15 +83,7 @@ def _job(
     codec: VideoCodec = EncodeConfig.codec,
     crf: int = EncodeConfig.crf,
 ) -> FramesJob:
-    return FramesJob(frames, EncodeConfig(codec=codec, crf=crf), color_fix, _rate(fps))
-
-
-def _rate(fps: float) -> Fraction:
-    """The exact rate behind its decimals: 23.976 and 29.97 mean 24000/1001 and 30000/1001."""
-    ntsc = round(fps / _NTSC) * _NTSC
-    if fps != round(fps) and abs(ntsc - fps) < _FPS_ERROR:
-        return ntsc
-    return Fraction(fps).limit_denominator(1000)
+    return FramesJob(frames, EncodeConfig(codec=codec, crf=crf), color_fix, exact_rate(fps))
 
 
 def _result() -> list[io.Input]:

@@ -20,6 +20,9 @@ from ..core.video.writer import VideoWriter
 _FRAME_SECONDS = 1 / 25
 """An IMAGE batch has no clock; timed texts read it at 25 frames a second."""
 
+_NTSC = Fraction(1000, 1001)
+_FPS_ERROR = 0.001
+
 
 def restore_images(images: Tensor, restorer: Restorer, job: Job, report: Report, check: Check) -> Tensor:
     """Restore a batch of frames of one shot, (B,H,W,C) -> (B,H',W',C); C is 3, alpha is dropped."""
@@ -43,6 +46,14 @@ def write_frames(images: Tensor, rate: Fraction, path: Path) -> None:
     with VideoWriter(path, spec, EncodeConfig(codec="ffv1")) as writer:
         for index, image in enumerate(images):
             writer.write(image[..., :3].permute(2, 0, 1), index, 1)  # (H,W,C) -> (C,H,W)
+
+
+def exact_rate(fps: float) -> Fraction:
+    """The exact rate behind its decimals: 23.976 and 29.97 mean 24000/1001 and 30000/1001."""
+    ntsc = round(fps / _NTSC) * _NTSC
+    if fps != round(fps) and abs(ntsc - fps) < _FPS_ERROR:
+        return ntsc
+    return Fraction(fps).limit_denominator(1000)
 
 
 def _timed(images: Tensor) -> Iterator[tuple[Tensor, float]]:

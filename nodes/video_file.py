@@ -185,12 +185,12 @@ def as_source(video: Input.Video) -> Source:
 
 def _store(video: InputImpl.VideoFromComponents) -> Path:
     from ..core.video.mux import mux
-    from .frames import write_frames
+    from .frames import exact_rate, write_frames
 
     components = video.get_components()
     sound, picture, path = temporary_path(".mp4"), temporary_path(".mkv"), temporary_path(".mkv")
     video.save_to(str(sound))
-    write_frames(components.images, Fraction(components.frame_rate), picture)
+    write_frames(components.images, exact_rate(float(components.frame_rate)), picture)
     mux(picture, sound, path)
     sound.unlink()
     picture.unlink()

@@ -199,5 +199,16 @@ def test_a_file_from_elsewhere_and_frames_in_memory_are_put_where_the_canvas_see
     shutil.rmtree(Path(host.get_temp_directory()) / "textovsr")
 
 
+def test_frames_in_memory_whose_rate_went_through_a_float(nodes: dict[str, Any], host: ModuleType) -> None:
+    """As Get Video Components and Create Video hand it on: its fraction is longer than a file can hold."""
+    from comfy_api.latest import InputImpl, Types
+
+    rate = Fraction(float(Fraction(30000, 1001)))
+    made = InputImpl.VideoFromComponents(Types.VideoComponents(images=torch.rand(4, 16, 16, 3), frame_rate=rate))
+    shown = nodes["OVSR_CompareVideos"].execute(made, made).ui["videos"][0]
+    assert (shown["frames"], shown["rate"]) == (4, 30000 / 1001)
+    shutil.rmtree(Path(host.get_temp_directory()) / "textovsr")
+
+
 def _no_links(*paths: Path) -> None:
     raise OSError("another disk")
