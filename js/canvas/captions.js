@@ -2,6 +2,7 @@
 
 import { CaptionEditor } from "./captions_editor.js";
 import { isWebVtt } from "./captions_vtt.js";
+import { say } from "./language.js";
 import { frameAt, pictureOf, seek, useStyle } from "./timeline_frames.js";
 import { addPassing, widen, widgetOf } from "./widgets.js";
 
@@ -75,7 +76,10 @@ function addEditor(node, field) {
     },
     refusal() {
       const linked = node.inputs.find((input) => input.name === field.name)?.link != null;
-      return linked ? `${field.name} is connected to another node: take that link away to edit the text here.` : "";
+      if (!linked) return "";
+      return say("{field} is connected to another node: take that link away to edit the text here.", {
+        field: field.name,
+      });
     },
     async picture(seconds) {
       const shown = video();

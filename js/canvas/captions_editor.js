@@ -1,6 +1,7 @@
 /** Captions shot by shot: a picture, the times and the text of each, edited in place. Knows nothing of nodes. */
 
 import { LONGEST, clock, cueBlock, readCaptions, readClock, wholeVideo, writeCaptions } from "./captions_vtt.js";
+import { say } from "./language.js";
 import { element } from "./timeline_frames.js";
 
 /** A picture stands for a caption so many seconds after its start, at most: what follows may be another scene. */
@@ -24,11 +25,11 @@ export class CaptionEditor {
   constructor(field) {
     this.field = field;
     this.found = "";
-    this.takeOver = this.button("Take over the last run's", "Put what the last run wrote into the field", () =>
+    this.takeOver = this.button(say("Take over the last run's"), say("Put what the last run wrote into the field"), () =>
       this.replace(this.found),
     );
-    this.clear = this.button("Remove all", "Empty the field: the model writes again", () => this.replace(""));
-    this.start = this.button("Write your own", "A first caption, for the whole video", () => this.addFirst());
+    this.clear = this.button(say("Remove all"), say("Empty the field: the model writes again"), () => this.replace(""));
+    this.start = this.button(say("Write your own"), say("A first caption, for the whole video"), () => this.addFirst());
     this.says = element("p", { className: "textovsr-note" });
     this.list = element("ol");
     this.list.dataset.captureWheel = "true"; // where nodes are HTML, the wheel zooms the graph otherwise
@@ -80,16 +81,19 @@ export class CaptionEditor {
     this.takeOver.hidden = !this.found || this.found === this.shown;
     this.start.hidden = blocks.length > 0;
     this.clear.hidden = empty;
-    const counted = plain ? "One text for the whole video" : `${count} caption${count === 1 ? "" : "s"}`;
-    const whose = empty ? `${counted} of the last run; a change takes all of them over.` : `${counted}.`;
-    this.says.textContent = refusal || problem || (blocks.length ? whose : "There are no captions yet.");
+    const number = count === 1 ? say("1 caption") : say("{count} captions", { count });
+    const counted = plain ? say("One text for the whole video") : number;
+    const whose = empty
+      ? say("{counted} of the last run; a change takes all of them over.", { counted })
+      : say("{counted}.", { counted });
+    this.says.textContent = refusal || problem || (blocks.length ? whose : say("There are no captions yet."));
     this.says.classList.toggle("textovsr-problem", Boolean(refusal || problem));
     for (const control of this.root.querySelectorAll("textarea, input, button")) control.disabled = Boolean(refusal);
   }
 
   /** @private */
   row(block) {
-    const text = element("textarea", { value: block.cue.text, rows: 2, ariaLabel: "Caption", spellcheck: true });
+    const text = element("textarea", { value: block.cue.text, rows: 2, ariaLabel: say("Caption"), spellcheck: true });
     text.addEventListener("input", () => this.change(block, { text: text.value }));
     return element("li", {}, this.thumbnail(block.cue), element("div", {}, this.times(block), text));
   }
@@ -99,7 +103,7 @@ export class CaptionEditor {
     const moment = start + Math.min((end - start) / 2, INTO);
     const image = element("img", { alt: "", draggable: false, hidden: true });
     const button = element("button", { className: "textovsr-thumbnail", type: "button" }, image);
-    button.title = `Show ${clock(start)} in Compare Videos`;
+    button.title = say("Show {time} in Compare Videos", { time: clock(start) });
     button.ariaLabel = button.title;
     button.addEventListener("click", () => this.field.seek(start));
     image.addEventListener("load", () => (image.hidden = false));
@@ -112,10 +116,10 @@ export class CaptionEditor {
 
   /** @private The times of a caption, and what can be done with it. */
   times(block) {
-    const split = this.button("Split", "Make two captions of it", () => this.split(block));
-    const remove = this.button("✕", "Remove this caption", () => this.remove(block));
+    const split = this.button(say("Split"), say("Make two captions of it"), () => this.split(block));
+    const remove = this.button("✕", say("Remove this caption"), () => this.remove(block));
     const tools = [element("span", { className: "textovsr-space" }), split, remove];
-    if (this.captions.plain) return element("div", { className: "textovsr-times" }, "whole video", ...tools);
+    if (this.captions.plain) return element("div", { className: "textovsr-times" }, say("whole video"), ...tools);
     const inputs = ["start", "end"].map((name) => this.time(block, name));
     return element("div", { className: "textovsr-times" }, inputs[0], "–", inputs[1], ...tools);
   }
@@ -124,12 +128,12 @@ export class CaptionEditor {
   time(block, name) {
     const written = () => (name === "end" && block.cue.end >= LONGEST ? "end" : clock(block.cue[name]));
     const input = element("input", { value: written(), ariaLabel: name, spellcheck: false });
-    input.title = `${name === "start" ? "Start" : "End"}: 1:02.5, or seconds${name === "end" ? ", or end" : ""}`;
+    input.title = name === "start" ? say("Start: 1:02.5, or seconds") : say("End: 1:02.5, or seconds, or end");
     input.addEventListener("change", () => {
       const last = name === "end" && input.value.trim() === "end";
       const cue = { ...block.cue, [name]: last ? LONGEST : readClock(input.value) };
       const valid = cue.end > cue.start;
-      input.setCustomValidity(valid ? "" : "A time such as 1:02.5; a caption ends after it starts.");
+      input.setCustomValidity(valid ? "" : say("A time such as 1:02.5; a caption ends after it starts."));
       input.reportValidity();
       if (!valid) return;
       this.change(block, cue);

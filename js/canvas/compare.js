@@ -12,7 +12,7 @@ import { Player } from "./compare_player.js";
 import { addStyle } from "./compare_style.js";
 import { centred, commonSize, fit, paint, placeIn, strips, zoomAt } from "./compare_view.js";
 import { say } from "./language.js";
-import { addPassing, widgetOf } from "./widgets.js";
+import { addPassing, titleBefore, widgetOf } from "./widgets.js";
 
 const WIDGET = "comparison";
 const LEAST = { width: 560, height: 420 };
@@ -35,7 +35,13 @@ export function showComparison(node, { videos }) {
   if (widget.shown === JSON.stringify(videos)) return; // told again, not run again
   widget.shown = JSON.stringify(videos);
   widget.comparer?.destroy();
-  widget.comparer = new Comparer(widget.element, videos, widget.comparer);
+  const named = videos.map((video) => ({ ...video, called: calledLike(node, video) }));
+  widget.comparer = new Comparer(widget.element, named, widget.comparer);
+}
+
+/** A video's file; or the node that it comes from, where the file is temporary and its name says nothing. */
+function calledLike(node, { name, filename, type }) {
+  return (type === "temp" && titleBefore(node, name)) || filename;
 }
 
 /**
@@ -94,7 +100,7 @@ export class Comparer {
     this.note.className = "textovsr-compare-note";
     this.note.setAttribute("role", "status");
     this.controls = makeControls(this);
-    const names = videos.map(({ name, filename }) => `${name.toUpperCase()}: ${filename}`).join(", ");
+    const names = videos.map(({ name, called }) => `${name.toUpperCase()}: ${called}`).join(", ");
     this.canvas.setAttribute("role", "img");
     this.canvas.setAttribute("aria-label", say("Comparison of {names}", { names }));
     root.replaceChildren(this.canvas, this.note, this.controls.bar);
@@ -148,7 +154,7 @@ export class Comparer {
     this.resizeTo(size);
     paint(this.canvas.getContext("2d"), {
       ...this.shown,
-      labels: this.videos.map(({ name, filename }) => `${name.toUpperCase()}  ${filename}`),
+      labels: this.videos.map(({ name, called }) => `${name.toUpperCase()}  ${called}`),
       places: this.places,
       view: this.view,
       fitted: this.fitted,

@@ -13,6 +13,7 @@ const AT_ONCE = 2;
  * @typedef {object} ComparedVideo what the node tells of a video
  * @property {string} name
  * @property {string} filename
+ * @property {string} [called] what it is called on the canvas
  * @property {string} subfolder
  * @property {string} type
  * @property {string} deinterlace

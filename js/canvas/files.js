@@ -2,6 +2,7 @@
 
 import { api } from "../../../scripts/api.js";
 import { app } from "../../../scripts/app.js";
+import { say } from "./language.js";
 import { addPassing, widgetOf } from "./widgets.js";
 
 const WIDGET = "saved_files";
@@ -42,7 +43,9 @@ function link(file) {
   const isPage = file.filename.endsWith(".html");
   const anchor = document.createElement("a");
   anchor.href = address(file);
-  anchor.textContent = `${isPage ? "Open" : "Download"} ${file.filename}`;
+  anchor.textContent = isPage
+    ? say("Open {file}", { file: file.filename })
+    : say("Download {file}", { file: file.filename });
   anchor.title = [file.type, file.subfolder, file.filename].filter(Boolean).join("/");
   anchor.style.cssText = `line-height: ${LINE}px; color: var(--fg-color); white-space: nowrap; overflow: hidden;
     text-overflow: ellipsis;`;
@@ -72,8 +75,8 @@ async function openPage(event) {
     tab.location.replace(URL.createObjectURL(harmless(await response.text())));
   } catch (error) {
     tab?.close();
-    const detail = `${anchor.title} cannot be opened. ${error.message}`;
-    app.extensionManager.toast.add({ severity: "error", summary: "Quality Report", detail, life: 8000 });
+    const detail = say("{file} cannot be opened. {why}", { file: anchor.title, why: error.message });
+    app.extensionManager.toast.add({ severity: "error", summary: say("Quality Report"), detail, life: 8000 });
   }
 }
 

@@ -1,5 +1,6 @@
 /** The values of every frame on the node that measured them: a plot with a cursor, and the frame it stands on. */
 
+import { say } from "./language.js";
 import { element, frameAt, pictureOf, seek, useStyle } from "./timeline_frames.js";
 import { Plot } from "./timeline_plot.js";
 import { loadTable, nearestRow, rowsBetween, worstMoments, worstRow } from "./timeline_table.js";
@@ -92,9 +93,14 @@ class Timeline {
   /** @private */
   makeList() {
     const options = this.found.measures.map(({ name, heading, higher }) =>
-      element("option", { value: name, textContent: `${heading} (${higher ? "higher" : "lower"} is better)` }),
+      element("option", {
+        value: name,
+        textContent: higher
+          ? say("{heading} (higher is better)", { heading })
+          : say("{heading} (lower is better)", { heading }),
+      }),
     );
-    const list = element("select", { ariaLabel: "Measure", title: "The measure that is plotted" }, ...options);
+    const list = element("select", { ariaLabel: say("Measure"), title: say("The measure that is plotted") }, ...options);
     list.value = this.found.chosen;
     return list;
   }
@@ -102,7 +108,7 @@ class Timeline {
   /** @private */
   listen() {
     const { root } = this.plot;
-    Object.assign(root, { tabIndex: 0, role: "slider", ariaLabel: "Frame", title: HINT });
+    Object.assign(root, { tabIndex: 0, role: "slider", ariaLabel: say("Frame"), title: say(HINT) });
     root.addEventListener("pointermove", (event) => this.move(this.rowUnder(event.clientX)));
     root.addEventListener("click", (event) => {
       this.move(this.rowUnder(event.clientX));
@@ -142,9 +148,9 @@ class Timeline {
   move(row) {
     this.row = Math.min(Math.max(row, 0), this.table.times.length - 1);
     const [value, frame] = [this.values[this.row], this.table.frames[this.row]];
-    const told = Number.isNaN(value) ? "no value" : value.toFixed(this.measure.digits);
+    const told = Number.isNaN(value) ? say("no value") : value.toFixed(this.measure.digits);
     const time = this.time(this.table.times[this.row], true);
-    const place = this.table.clock ? `${time}, frame ${frame}` : time;
+    const place = this.table.clock ? say("{time}, frame {frame}", { time, frame }) : time;
     this.plot.point(this.row);
     this.readout.textContent = told;
     this.said.textContent = place;
@@ -159,8 +165,8 @@ class Timeline {
     const { video } = this.found;
     if (!video) {
       this.image.hidden = true;
-      const why = "the video does not lie in ComfyUI's folders";
-      this.note.textContent = `No pictures: ${this.table.clock ? why : "these are images"}.`;
+      const why = say("No pictures: the video does not lie in ComfyUI's folders.");
+      this.note.textContent = this.table.clock ? why : say("No pictures: these are images.");
       return;
     }
     try {
@@ -210,7 +216,7 @@ class Timeline {
 
   /** @private A place on the axis for people; `exact` to the hundredth. */
   time(place, exact = false) {
-    if (!this.table.clock) return `frame ${Math.round(place)}`;
+    if (!this.table.clock) return say("frame {frame}", { frame: Math.round(place) });
     const digits = exact || this.table.times[this.table.times.length - 1] < 10 ? 2 : 0;
     const all = Math.round(place * 10 ** digits) / 10 ** digits;
     const [hours, minutes] = [Math.floor(all / 3600), Math.floor(all / 60) % 60];
@@ -235,7 +241,7 @@ class Pictures {
       if (this.wanted) this.show(this.wanted);
     };
     image.addEventListener("load", () => next(""));
-    image.addEventListener("error", () => next("The picture cannot be shown; is the video still there?"));
+    image.addEventListener("error", () => next(say("The picture cannot be shown; is the video still there?")));
   }
 
   /** @param {string} address */

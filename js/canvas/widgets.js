@@ -42,3 +42,14 @@ export function widen(node, width) {
 export function widgetOf(node, name) {
   return node.widgets?.find((widget) => widget.name === name);
 }
+
+/**
+ * The title of the node that an input is connected to; undefined if there is none.
+ *
+ * @param {object} node
+ * @param {string} name of the input
+ */
+export function titleBefore(node, name) {
+  const at = node.inputs?.findIndex((input) => input.name === name) ?? -1;
+  return at < 0 ? undefined : (node.getInputNode(at)?.title ?? undefined);
+}

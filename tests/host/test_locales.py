@@ -20,6 +20,9 @@ SAME_IN_CHINESE = {"VAE"}
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
 NUMBER = re.compile(r"(?<![\w.])\d+(?:\.\d+)?", re.ASCII)
 TABLE_ROW = re.compile(r"^\| ([^|]+?) \((\w+(?:, \w+)*)\) \|", re.MULTILINE)
+PLACE = re.compile(r"\{\w+\}")
+SAID = re.compile(r'\bsay\(\s*"([^"]*)"|^const HINT = "([^"]*)"', re.MULTILINE)
+"""What the canvas's own controls say."""
 FRONT_END_SYNTAX = "{}@|"
 """What vue-i18n takes for placeholders, links and plurals."""
 
@@ -101,6 +104,16 @@ def test_every_category_is_translated(folder: Path, nodes: dict[str, Any]) -> No
     parts = {part for node in nodes.values() for part in node.GET_SCHEMA().category.split("/")}
     translated = json.loads((folder / "main.json").read_text("utf-8"))["nodeCategories"]
     assert set(translated) == parts - HOST_CATEGORIES - BRANDS
+
+
+def test_our_controls_speak_chinese(root: Path, folder: Path) -> None:
+    sources = "".join(file.read_text("utf-8") for file in sorted((root / "js" / "canvas").glob("*.js")))
+    said = {one or other for one, other in SAID.findall(sources)}
+    translated = json.loads((folder / "main.json").read_text("utf-8"))["textovsr"]
+    assert sorted(said - set(translated)) == [], "translate these in locales/zh/main.json"
+    assert sorted(set(translated) - said) == [], "nothing says these: remove them"
+    places = {text: (set(PLACE.findall(text)), set(PLACE.findall(chinese))) for text, chinese in translated.items()}
+    assert [text for text, (ours, theirs) in places.items() if ours != theirs] == []
 
 
 def test_the_host_serves_it(host: ModuleType, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
