@@ -382,7 +382,7 @@ def test_its_words_are_translated(root: Path) -> None:
 def test_full_screen(compare: Callable[..., Page]) -> None:
     page = compare("cmp_a.mp4", "cmp_b.mkv")
     page.keyboard.press("f")
-    page.wait_for_function("document.fullscreenElement?.className === 'textovsr-compare'", timeout=SLOW)
+    page.wait_for_function("document.fullscreenElement?.classList.contains('textovsr-compare')", timeout=SLOW)
     page.wait_for_function("comparer().canvas.width > 1500", timeout=SLOW)
     page.keyboard.press("f")
     page.wait_for_function("document.fullscreenElement === null", timeout=SLOW)
@@ -402,3 +402,17 @@ def test_nodes_drawn_as_html_show_it_too(compare: Callable[..., Page], complaint
         at(page, 1)
         assert number_in(picture(page)) == 1
     assert complaints == []
+
+
+def test_a_temporary_file_is_called_like_the_node_before(compare: Callable[..., Page]) -> None:
+    """Its own name says nothing; that of a file in the input folder does."""
+    page = compare("cmp_a.mp4", "cmp_b.mkv")
+    page.evaluate(
+        """() => {
+            tested.getInputNode(1).title = "Restored by lite";
+            const videos = comparer().videos.map((video, place) => (place ? { ...video, type: "temp" } : video));
+            tested.onExecuted({ videos });
+        }"""
+    )
+    shown = page.locator(".textovsr-compare canvas").first
+    expect(shown).to_have_attribute("aria-label", re.compile("A: cmp_a.mp4, B: Restored by lite$"))
