@@ -12,6 +12,7 @@ from .errors import SettingError
 from .job import Source
 from .video.color import BT709, BT2020, SMPTE170M
 from .video.encoders import check_encoding, spec_like
+from .video.matroska import matroska_codecs
 from .video.mux import MuxReport, mux
 from .video.probe import VideoInfo, probe
 from .video.reader import VideoReader
@@ -105,4 +106,4 @@ def _encode(source: Source, output: Path, encode: EncodeConfig, color_space: Col
 
 def _holds(output: Path, codec: str) -> bool:
     suffix = output.suffix.lower()
-    return suffix == ".mkv" or suffix in _CONTAINERS.get(codec, ())
+    return suffix in _CONTAINERS.get(codec, ()) or (suffix == ".mkv" and codec in matroska_codecs())

@@ -36,7 +36,7 @@ class SaveVideo(io.ComfyNode):
                     options=list(CONTAINERS),
                     default="auto",
                     optional=True,
-                    tooltip="Kind of file; auto keeps the one the video is in.",
+                    tooltip="Kind of file; auto keeps that of the video, or takes mkv where it cannot be written.",
                 ),
             ],
             outputs=[],
@@ -48,7 +48,8 @@ class SaveVideo(io.ComfyNode):
     def execute(cls, video: Input.Video, filename_prefix: str, container: str = "auto") -> io.NodeOutput:
         """Copy or encode into the next free name."""
         source = as_source(video)
-        suffix = source.path.suffix if container == "auto" else f".{container}"
+        own = source.path.suffix.lower().removeprefix(".")
+        suffix = "." + ((own if own in CONTAINERS else "mkv") if container == "auto" else container)
         path, subfolder = output_path(filename_prefix, video.get_dimensions(), suffix)
         save_video(source, path, metadata=workflow_tags(cls.hidden))
         saved = ui.SavedResult(path.name, subfolder, io.FolderType.output)

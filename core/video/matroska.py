@@ -1,9 +1,13 @@
-"""The shape of pixels in Matroska and WebM, which PyAV cannot hand to FFmpeg's muxer."""
+"""What Matroska holds, and the shape of its pixels, which PyAV cannot hand to FFmpeg's muxer."""
 
 import zlib
 from collections.abc import Iterator
 from fractions import Fraction
+from functools import cache
+from io import BytesIO
 from pathlib import Path
+
+import av
 
 from ..config import LARGEST_SIDE
 from ..errors import EncoderError
@@ -19,6 +23,13 @@ _DISPLAY_UNIT = 0x54B2
 _HEAD = 1 << 16
 _CHECKSUM = 6
 """Bytes of a CRC-32 element."""
+
+
+@cache
+def matroska_codecs() -> frozenset[str]:
+    """The codecs whose packets FFmpeg's Matroska muxer takes; Cinepak is not among them."""
+    with av.open(BytesIO(), "w", format="matroska") as container:
+        return frozenset(container.supported_codecs)
 
 
 def store_aspect(path: Path, height: int, ratio: Fraction) -> bool:
