@@ -1,5 +1,6 @@
 """A real Chromium on a real ComfyUI canvas with the pack installed."""
 
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +23,9 @@ FLAGS = (
 READY = "!!(window.app?.extensionManager && window.app.graph && LiteGraph.registered_node_types['OVSR_SaveVideo'])"
 SLOW = 120_000
 """Milliseconds that a busy machine may take."""
+
+SCREENSHOTS = Path(__file__).resolve().parents[2] / ".textovsr" / "screenshots"
+"""Where the last sight of every test is kept."""
 
 
 @pytest.fixture(scope="module")
@@ -50,11 +54,16 @@ def complaints() -> list[str]:
 
 
 @pytest.fixture
-def canvas(browser: Browser, server: ComfyServer, complaints: list[str]) -> Iterator[Page]:
-    """A fresh page with the canvas ready."""
+def canvas(
+    browser: Browser, server: ComfyServer, complaints: list[str], request: pytest.FixtureRequest
+) -> Iterator[Page]:
+    """A fresh page with the canvas ready; what it shows in the end is kept as a picture."""
     page = browser.new_page(viewport={"width": 1600, "height": 1000})
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.goto(server.address)
     page.wait_for_function(READY, timeout=SLOW)
     yield page
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    name = re.sub(r"[^\w-]+", "_", request.node.name)
+    page.screenshot(path=SCREENSHOTS / f"{name}.png")
     page.close()
