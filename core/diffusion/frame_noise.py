@@ -3,11 +3,13 @@
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from ..overlaps import rescheduled_indices
+
+if TYPE_CHECKING:  # settings name a plan of noise, and settings come at once
+    import torch
+    from torch import Tensor
 
 BEGINNING, OF_LATENTS = -1, -2
 """Instead of the number of a step: the noise that sampling begins with, and that of the input's latents."""
@@ -37,7 +39,7 @@ class NoisePlan:
         total = self.window + windows * stride
         return rescheduled_indices(total, self.window, self.overlap, self.seed)[frames.start : frames.stop]
 
-    def of_clip(self, frames: range, size: Sequence[int], device: torch.device) -> Callable[[int], Tensor]:
+    def of_clip(self, frames: range, size: Sequence[int], device: "torch.device") -> "Callable[[int], Tensor]":
         """The noise of some frames at every step.
 
         Args:
@@ -52,7 +54,7 @@ class NoisePlan:
         return lambda step: frame_noise(self.seed, step, indices, size).to(device)
 
 
-def frame_noise(seed: int, kind: str | int, frames: Sequence[int], size: Sequence[int]) -> Tensor:
+def frame_noise(seed: int, kind: str | int, frames: Sequence[int], size: Sequence[int]) -> "Tensor":
     """Normal noise of unit variance for some frames of a shot, made on the CPU, so that it is the same everywhere.
 
     Args:
@@ -64,11 +66,15 @@ def frame_noise(seed: int, kind: str | int, frames: Sequence[int], size: Sequenc
     Returns:
         (T,*size) float32.
     """
+    import torch
+
     drawn = {index: _draw(f"{seed} {kind} {index}", size) for index in frames}
     return torch.stack([drawn[index] for index in frames])
 
 
-def _draw(name: str, size: Sequence[int]) -> Tensor:
+def _draw(name: str, size: Sequence[int]) -> "Tensor":
+    import torch
+
     digest = hashlib.sha256(name.encode()).digest()
     generator = torch.Generator().manual_seed(int.from_bytes(digest[:8], "little", signed=True))
     return torch.randn(*size, generator=generator)

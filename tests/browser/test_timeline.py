@@ -168,7 +168,7 @@ def test_images_have_a_plot_without_a_clock(canvas: Page, run: Callable[..., dic
     images = ["EmptyImage", 80, {"width": 48, "height": 40, "batch_size": 3}]
     told = run("OVSR_CLIPIQAScore", images)
     assert told["video"] is None
-    assert said(canvas)[1] == "frame 0"
+    assert said(canvas)[1] in ("frame 0", "frame 1", "frame 2")  # they are alike: any may be the worst by rounding
     expect(canvas.get_by_text("No pictures: these are images.")).to_be_visible()
     plot(canvas).press("Enter")
     assert canvas.evaluate("sought") == []
