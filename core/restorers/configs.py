@@ -1,6 +1,7 @@
 """From what a user chose to the configuration of each diffusion system."""
 
 from dataclasses import replace
+from typing import Any
 
 from ..config import SCALE
 from ..diffusion.config import GuidanceConfig
@@ -17,20 +18,10 @@ from .star_cog.config import StarCogConfig
 def mgld_config(settings: DiffusionSettings) -> MgldConfig:
     """How MGLD-VSR is run."""
     base = MgldConfig.published() if settings.published else MgldConfig()
-    guidance = base.guidance
-    if settings.motion_guidance >= 0 and not settings.published:
-        guidance = GuidanceConfig(scale=settings.motion_guidance) if settings.motion_guidance else None
-    config = replace(
-        base,
-        steps=settings.steps or base.steps,
-        seed=settings.seed,
-        fidelity=_own(settings.fidelity, base.fidelity),
-        guidance=guidance,
-        least_side=settings.least_side,
-        overlap=int(_own(settings.overlap, base.overlap)),
-        tile=settings.tile or base.tile,
+    led = _led(settings, base, GuidanceConfig)
+    return with_options(
+        replace(base, **_common(settings, base), **led, least_side=settings.least_side), settings.options
     )
-    return with_options(config, settings.options)
 
 
 def diffvsr_config(settings: DiffusionSettings) -> DiffVsrConfig:
@@ -42,65 +33,46 @@ def diffvsr_config(settings: DiffusionSettings) -> DiffVsrConfig:
     base = DiffVsrConfig.published() if settings.published else DiffVsrConfig()
     if settings.tile % SCALE:
         raise SettingError(f"Expected a tile of a multiple of 64 pixels, or 0 for automatic, got {settings.tile}.")
-    config = replace(
-        base,
-        steps=settings.steps or base.steps,
-        seed=settings.seed,
-        guidance_scale=settings.cfg or base.guidance_scale,
-        noise_level=settings.noise_level,
-        overlap=int(_own(settings.overlap, base.overlap)),
-        tile=settings.tile // SCALE or base.tile,
-    )
-    return with_options(config, settings.options)
+    own = {"guidance_scale": settings.cfg or base.guidance_scale, "noise_level": settings.noise_level}
+    common = _common(replace(settings, tile=settings.tile // SCALE), base)
+    return with_options(replace(base, **common, **own), settings.options)
 
 
 def star_config(settings: DiffusionSettings) -> StarConfig:
     """How STAR is run."""
     base = StarConfig.published() if settings.published else StarConfig()
-    config = replace(
-        base,
-        mode=settings.mode,
-        steps=settings.steps or base.steps,
-        seed=settings.seed,
-        guidance_scale=settings.cfg or base.guidance_scale,
-        overlap=int(_own(settings.overlap, base.overlap)),
-        tile=settings.tile or base.tile,
-    )
-    return with_options(config, settings.options)
+    own = {"guidance_scale": settings.cfg or base.guidance_scale, "mode": settings.mode}
+    return with_options(replace(base, **_common(settings, base), **own), settings.options)
 
 
 def star_cog_config(settings: DiffusionSettings) -> StarCogConfig:
     """How STAR's CogVideoX version is run."""
     base = StarCogConfig.published() if settings.published else StarCogConfig()
-    config = replace(
-        base,
-        steps=settings.steps or base.steps,
-        seed=settings.seed,
-        guidance_scale=settings.cfg or base.guidance_scale,
-        overlap=int(_own(settings.overlap, base.overlap)),
-        tile=settings.tile or base.tile,
-    )
-    return with_options(config, settings.options)
+    scale = settings.cfg or base.guidance_scale
+    return with_options(replace(base, **_common(settings, base), guidance_scale=scale), settings.options)
 
 
 def sdatc_config(settings: DiffusionSettings) -> SdatcConfig:
     """How SDATC is run."""
     base = SdatcConfig.published() if settings.published else SdatcConfig()
+    return with_options(
+        replace(base, **_common(settings, base), **_led(settings, base, FlowGuidance)), settings.options
+    )
+
+
+def _common(settings: DiffusionSettings, base: Any) -> dict[str, Any]:
+    """What every system has."""
+    return {
+        "steps": settings.steps or base.steps,
+        "seed": settings.seed,
+        "overlap": base.overlap if settings.overlap < 0 else settings.overlap,
+        "tile": settings.tile or base.tile,
+    }
+
+
+def _led(settings: DiffusionSettings, base: Any, guided: Any) -> dict[str, Any]:
+    """What the systems have that follow the motion, and whose decoder is led by the input's features."""
     guidance = base.guidance
     if settings.motion_guidance >= 0 and not settings.published:
-        guidance = FlowGuidance(scale=settings.motion_guidance) if settings.motion_guidance else None
-    config = replace(
-        base,
-        steps=settings.steps or base.steps,
-        seed=settings.seed,
-        fidelity=_own(settings.fidelity, base.fidelity),
-        guidance=guidance,
-        overlap=int(_own(settings.overlap, base.overlap)),
-        tile=settings.tile or base.tile,
-    )
-    return with_options(config, settings.options)
-
-
-def _own(chosen: float, own: float) -> float:
-    """What was chosen, or the system's own where that is negative."""
-    return own if chosen < 0 else chosen
+        guidance = guided(scale=settings.motion_guidance) if settings.motion_guidance else None
+    return {"guidance": guidance, "fidelity": base.fidelity if settings.fidelity < 0 else settings.fidelity}
