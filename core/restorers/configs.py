@@ -33,7 +33,7 @@ def diffvsr_config(settings: DiffusionSettings) -> DiffVsrConfig:
     base = DiffVsrConfig.published() if settings.published else DiffVsrConfig()
     if settings.tile % SCALE:
         raise SettingError(f"Expected a tile of a multiple of 64 pixels, or 0 for automatic, got {settings.tile}.")
-    own = {"guidance_scale": settings.cfg or base.guidance_scale, "noise_level": settings.noise_level}
+    own: dict[str, Any] = {"guidance_scale": settings.cfg or base.guidance_scale, "noise_level": settings.noise_level}
     common = _common(replace(settings, tile=settings.tile // SCALE), base)
     return with_options(replace(base, **common, **own), settings.options)
 
@@ -41,7 +41,7 @@ def diffvsr_config(settings: DiffusionSettings) -> DiffVsrConfig:
 def star_config(settings: DiffusionSettings) -> StarConfig:
     """How STAR is run."""
     base = StarConfig.published() if settings.published else StarConfig()
-    own = {"guidance_scale": settings.cfg or base.guidance_scale, "mode": settings.mode}
+    own: dict[str, Any] = {"guidance_scale": settings.cfg or base.guidance_scale, "mode": settings.mode}
     return with_options(replace(base, **_common(settings, base), **own), settings.options)
 
 
