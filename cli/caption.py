@@ -1,7 +1,6 @@
 """``textovsr caption``: what is to be seen in a video."""
 
 import argparse
-import math
 import sys
 import time
 from functools import partial
@@ -9,8 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from ..core.config import CUT_THRESHOLD, DEVICE, Deinterlace
-from ..core.errors import OutputError, OutputExistsError, SettingError
-from .common import Outcome, given
+from ..core.errors import SettingError
+from ..core.existing import check_folder
+from .common import Outcome, check_output, given, seconds
+from .process import say
 from .progress import ProgressLine
 from .weights import WEIGHTS_FOLDERS, weights_folders
 
@@ -31,13 +32,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     _add_model(parser)
     _add_question(parser)
     group = parser.add_argument_group("what a caption is for")
-    group.add_argument("--every", type=_seconds, metavar="SECONDS", help="also so often within a shot")
+    group.add_argument("--every", type=seconds, metavar="SECONDS", help="also so often within a shot")
     group.add_argument("--frames", type=int, metavar="N", help="pictures of a shot that are looked at (default 1)")
     group.add_argument(
         "--cut-threshold", type=float, metavar="SCORE", help=f"how sure a cut must be (default {CUT_THRESHOLD:g})"
     )
-    group.add_argument("--start", type=_seconds, metavar="SECONDS", help="skip the beginning")
-    group.add_argument("--duration", type=_seconds, metavar="SECONDS", help="take no more than this")
+    group.add_argument("--start", type=seconds, metavar="SECONDS", help="skip the beginning")
+    group.add_argument("--duration", type=seconds, metavar="SECONDS", help="take no more than this")
     group.add_argument("--deinterlace", choices=get_args(Deinterlace), help="as for upscale (default auto)")
     parser.add_argument("--quiet", action="store_true", default=False, help="no progress")
 
@@ -72,7 +73,9 @@ def _add_question(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> Outcome:
     """Caption a video."""
-    _check_output(options.input, options.output, options.overwrite)
+    if options.output is not None:
+        check_folder(options.output)
+        check_output(options.output, [options.input], options.overwrite)
     from ..core.job import Source
     from ..core.text.vtt import write_text
     from ..core.video.probe import probe
@@ -125,24 +128,6 @@ def _folder(options: argparse.Namespace) -> Path:
 
     def told(sentence: str) -> None:
         if not options.quiet:
-            print(sentence, file=sys.stderr)
+            say(sentence, sys.stderr)
 
     return download_vlm(options.download, weights_folders()[0], told)
-
-
-def _check_output(source: Path, output: Path | None, overwrite: bool) -> None:
-    if output is None:
-        return
-    if output.is_dir() or not output.parent.is_dir():
-        raise OutputError(f"Expected a file to write in a folder that exists, got {output}; correct the path.")
-    if output.exists() and source.exists() and output.samefile(source):
-        raise OutputError(f"Expected an output other than the video, got {output} for both; choose another name.")
-    if output.exists() and not overwrite:
-        raise OutputExistsError(f"Expected a new file, got {output}, which exists; add --overwrite to replace it.")
-
-
-def _seconds(value: str) -> float:
-    seconds = float(value)
-    if not (math.isfinite(seconds) and seconds >= 0):
-        raise argparse.ArgumentTypeError(f"Expected seconds of at least 0, got {value}.")
-    return seconds

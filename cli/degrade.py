@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import math
 import sys
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -10,8 +9,8 @@ from typing import TYPE_CHECKING, get_args
 
 from ..core.config import DEVICE, VideoCodec
 from ..core.degrade.config import PRESETS, SCALES, DegradeConfig
-from ..core.errors import OutputError, OutputExistsError
-from .common import Outcome, given
+from ..core.existing import check_folder
+from .common import Outcome, check_output, given, seconds
 from .progress import ProgressLine
 
 if TYPE_CHECKING:
@@ -22,8 +21,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Describe the command's options."""
     parser.add_argument("input", type=Path, metavar="IN", help="the video to degrade")
     parser.add_argument("output", type=Path, metavar="OUT", help="the file to write; its suffix is the container")
-    parser.add_argument("--start", type=_seconds, metavar="SECONDS", help="skip the beginning")
-    parser.add_argument("--duration", type=_seconds, metavar="SECONDS", help="take no more than this")
+    parser.add_argument("--start", type=seconds, metavar="SECONDS", help="skip the beginning")
+    parser.add_argument("--duration", type=seconds, metavar="SECONDS", help="take no more than this")
     _add_degradation(parser)
     _add_result(parser)
 
@@ -64,7 +63,8 @@ def run(options: argparse.Namespace) -> Outcome:
     """Degrade a video and write down how."""
     files = {name: getattr(options, name, None) for name in ("text_file", "parameters_file")}
     for path in (options.output, *filter(None, files.values())):
-        _check_output(options.input, path, options.overwrite)
+        check_folder(path)
+        check_output(path, [options.input], options.overwrite)
     config = given(DegradeConfig, options)
     from ..core.degrade.video import FINE, DegradeJob, degrade_video
     from ..core.device import pick_device
@@ -104,17 +104,6 @@ def _describe(done: "Degraded", quiet: bool) -> Outcome:
     return Outcome(values, "" if quiet else "\n".join(lines))
 
 
-def _check_output(source: Path, output: Path, overwrite: bool) -> None:
-    if output.is_dir():
-        raise OutputError(f"Expected a file to write, got the folder {output}; add a name.")
-    if not output.parent.is_dir():
-        raise OutputError(f"Expected a folder {output.parent} to write to, found none; make it, or correct the path.")
-    if output.exists() and source.exists() and output.samefile(source):
-        raise OutputError(f"Expected an output other than the input, got {output} for both; choose another name.")
-    if output.exists() and not overwrite:
-        raise OutputExistsError(f"Expected a new file, got {output}, which exists; add --overwrite to replace it.")
-
-
 def _scale(value: str) -> int:
     names = {_scale_name(scale): scale for scale in SCALES}
     if value not in names:
@@ -124,10 +113,3 @@ def _scale(value: str) -> int:
 
 def _scale_name(scale: int) -> str:
     return "1" if scale == 1 else f"1/{scale}"
-
-
-def _seconds(value: str) -> float:
-    seconds = float(value)
-    if not (math.isfinite(seconds) and seconds >= 0):
-        raise argparse.ArgumentTypeError(f"Expected seconds of at least 0, got {value}.")
-    return seconds

@@ -1,14 +1,13 @@
 """``textovsr describe``: how a video was spoilt."""
 
 import argparse
-import math
 import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from ..core.config import CUT_THRESHOLD, Deinterlace
-from .common import Outcome, given
+from .common import Outcome, given, seconds
 from .progress import ProgressLine
 
 if TYPE_CHECKING:
@@ -24,8 +23,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--cut-threshold", type=float, metavar="SCORE", help=f"how sure a cut must be (default {CUT_THRESHOLD:g})"
     )
-    parser.add_argument("--start", type=_seconds, metavar="SECONDS", help="skip the beginning")
-    parser.add_argument("--duration", type=_seconds, metavar="SECONDS", help="take no more than this")
+    parser.add_argument("--start", type=seconds, metavar="SECONDS", help="skip the beginning")
+    parser.add_argument("--duration", type=seconds, metavar="SECONDS", help="take no more than this")
     parser.add_argument("--deinterlace", choices=get_args(Deinterlace), help="as for upscale (default auto)")
     parser.add_argument("--quiet", action="store_true", default=False, help="no progress")
 
@@ -59,10 +58,3 @@ def _values(found: "VideoDescription") -> dict[str, Any]:
 
 def _described(estimate: "Estimate") -> dict[str, Any]:
     return {"text": estimate.text, "probabilities": estimate.as_dict()}
-
-
-def _seconds(value: str) -> float:
-    seconds = float(value)
-    if not (math.isfinite(seconds) and seconds >= 0):
-        raise argparse.ArgumentTypeError(f"Expected seconds of at least 0, got {value}.")
-    return seconds

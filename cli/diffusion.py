@@ -1,6 +1,7 @@
 """The diffusion systems on the command line: their options of ``textovsr upscale``, and their restorer."""
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..core.config import SCALE
@@ -70,11 +71,21 @@ def load_restorer(options: argparse.Namespace, device: "torch.device") -> "Resto
     from ..core.device import memory_budget
     from ..core.restorers.parts import HeldParts
     from ..core.restorers.systems import compute_dtype, exact_parts, load_parts, make_diffusion_restorer
-    from ..core.weights import find_system, require_files
 
-    files = require_files(find_system(options.system, options.variant), weights_folders())
+    files = diffusion_files(options)
     dtype = compute_dtype(options.system, device)
     parts = HeldParts(load_parts(options.system, files), device, dtype, exact_parts(options.system))
+    return make_diffusion_restorer(options.system, parts, diffusion_settings(options), memory_budget(device))
+
+
+def diffusion_files(options: argparse.Namespace) -> dict[str, Path]:
+    """The file of each network of the system that was chosen, by the network's name; see ``require_files``."""
+    from ..core.weights import find_system, require_files
+
+    return require_files(find_system(options.system, options.variant), weights_folders())
+
+
+def diffusion_settings(options: argparse.Namespace) -> DiffusionSettings:
+    """What was chosen of the system; tiles are given in pixels of the input."""
     tile = {"tile": options.tile * SCALE} if hasattr(options, "tile") else {}
-    settings = given(DiffusionSettings, argparse.Namespace(**{**vars(options), **tile}))
-    return make_diffusion_restorer(options.system, parts, settings, memory_budget(device))
+    return given(DiffusionSettings, argparse.Namespace(**{**vars(options), **tile}))

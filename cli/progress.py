@@ -6,6 +6,8 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TextIO
 
+from .process import mute
+
 if TYPE_CHECKING:
     from ..core.job import Progress
 
@@ -28,13 +30,17 @@ class ProgressLine:
         """Report one finished frame."""
         now, share = time.monotonic(), progress.done / progress.total if progress.total else 0.0
         terminal = self.stream.isatty()
-        waited = now - self._shown
+        waited = abs(now - self._shown)  # a clock may be set back
         due = waited >= 0.1 if terminal else waited >= 10 or share - self._share >= 0.1
         if self.silent or not (due or progress.done == progress.total):
             return
         self._shown, self._share = now, share
-        self.stream.write(self._drawn(share, str(progress)) if terminal else f"{progress}\n")
-        self.stream.flush()
+        try:
+            self.stream.write(self._drawn(share, str(progress)) if terminal else f"{progress}\n")
+            self.stream.flush()
+        except OSError:  # nobody reads it any more: that is no reason to end hours of work
+            self.silent = True
+            mute(self.stream)
 
     def _drawn(self, share: float, words: str) -> str:
         bar = "#" * round(24 * share)

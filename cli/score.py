@@ -1,15 +1,15 @@
 """``textovsr score``: how good a video is, with or without a reference."""
 
 import argparse
-import math
 import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from ..core.config import CUT_THRESHOLD, Deinterlace
-from ..core.errors import OutputError, OutputExistsError, SettingError, WeightsNotFoundError
-from .common import Outcome, given
+from ..core.errors import SettingError, WeightsNotFoundError
+from .common import Outcome, check_output, given, seconds
+from .process import say
 from .progress import ProgressLine
 from .weights import WEIGHTS_FOLDERS, weights_folders
 
@@ -25,8 +25,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--csv", type=Path, metavar="FILE", help="write the values of every frame")
     parser.add_argument("--overwrite", action="store_true", default=False, help="replace existing files")
     _add_measuring(parser)
-    parser.add_argument("--start", type=_seconds, metavar="SECONDS", help="skip the beginning, of the reference too")
-    parser.add_argument("--duration", type=_seconds, metavar="SECONDS", help="take no more than this")
+    parser.add_argument("--start", type=seconds, metavar="SECONDS", help="skip the beginning, of the reference too")
+    parser.add_argument("--duration", type=seconds, metavar="SECONDS", help="take no more than this")
     parser.add_argument("--deinterlace", choices=get_args(Deinterlace), help="as for upscale (default auto)")
     parser.add_argument("--device", metavar="NAME", help="where flow and networks run: auto, cpu, cuda, cuda:1, mps")
     _add_clip(parser)
@@ -44,7 +44,7 @@ def _add_measuring(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--resize", action="store_true", help="bring the video to its reference's size")
     parser.add_argument("--worst", type=int, metavar="N", help="worst moments that are listed (default 6)")
     parser.add_argument("--worst-by", metavar="METRIC", help="what decides which are the worst (default: the surest)")
-    parser.add_argument("--window", type=_seconds, metavar="SECONDS", help="length of such a moment (default 1)")
+    parser.add_argument("--window", type=seconds, metavar="SECONDS", help="length of such a moment (default 1)")
     parser.add_argument(
         "--line", type=float, metavar="SHARE", help="line of the temporal profile, 0 to 1 (default 0.5)"
     )
@@ -78,7 +78,7 @@ def run(options: argparse.Namespace) -> Outcome:
 
     page, rows = getattr(options, "html", None), getattr(options, "csv", None)
     for path in filter(None, (page, rows)):
-        _check_output(options, path)
+        check_output(path, [options.input, getattr(options, "reference", options.input)], options.overwrite)
     source = given(Source, options, path=options.input)
     true = getattr(options, "reference", None)
     videos = Compared(source, None if true is None else given(Source, options, path=true))
@@ -139,26 +139,10 @@ def _download(options: argparse.Namespace) -> None:
         share = done * 10 // total if total else 0
         if share != told and not options.quiet:
             told = share
-            print(f"{file.file}: {readable(done)} of {readable(total or file.size)}", file=sys.stderr)
+            say(f"{file.file}: {readable(done)} of {readable(total or file.size)}", sys.stderr)
 
     download(file, folders[0] / file.file, report)
 
 
-def _check_output(options: argparse.Namespace, path: Path) -> None:
-    """Find out before hours of work that its outcome could not be written."""
-    inputs = [options.input, getattr(options, "reference", options.input)]
-    if path.is_dir() or path.resolve() in [video.resolve() for video in inputs]:
-        raise OutputError(f"Expected a file that is none of the videos, got {path}; choose another name.")
-    if path.exists() and not options.overwrite:
-        raise OutputExistsError(f"Expected a new file, got {path}, which exists; add --overwrite to replace it.")
-
-
 def _names(value: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in value.split(",") if name.strip())
-
-
-def _seconds(value: str) -> float:
-    seconds = float(value)
-    if not (math.isfinite(seconds) and seconds >= 0):
-        raise argparse.ArgumentTypeError(f"Expected seconds of at least 0, got {value}.")
-    return seconds

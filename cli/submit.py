@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, TextIO
 
 from ..core.errors import SettingError
 from ..core.submit.pool import Limits
-from .common import Outcome, given
+from .common import Outcome, given, printable
+from .process import mute
 
 if TYPE_CHECKING:
     from ..core.submit.task import Task
@@ -131,12 +132,19 @@ class Board:
         """Show how the tasks stand."""
         if self._silent:
             return
+        try:
+            self._show(tasks)
+        except OSError:  # nobody reads it any more: what is queued is waited for and fetched all the same
+            self._silent = True
+            mute(self._stream)
+
+    def _show(self, tasks: Sequence["Task"]) -> None:
         for task in tasks:
             news = _news(task)
             if news and self._told.get(task.key, "") != news:
                 self._told[task.key] = news
                 self._print(f"{task.source.name}: {news}")
-        now, text = time.monotonic(), _summary(tasks)
+        now, text = time.monotonic(), printable(_summary(tasks))
         if self._stream.isatty():
             room = shutil.get_terminal_size().columns - 1
             self._stream.write("\r" + text[:room].ljust(self._drawn))
@@ -148,14 +156,14 @@ class Board:
 
     def _print(self, text: str) -> None:
         """Write a line, over what was drawn last."""
-        first, *rest = text.split("\n")
+        first, *rest = printable(text).split("\n")
         start = "\r" if self._drawn else ""
         self._stream.write("\n".join([start + first.ljust(self._drawn), *rest, ""]))
         self._drawn = 0
 
     def close(self) -> None:
         """End the line."""
-        if self._drawn:
+        if self._drawn and not self._silent:
             self._stream.write("\n")
 
 

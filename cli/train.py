@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..core.errors import SettingError
 from .common import Outcome
+from .process import say
 from .progress import ProgressLine
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ def _train_sdatc(options: argparse.Namespace) -> Outcome:
     def tell(text: str) -> None:
         line.close()
         if not options.quiet:
-            print(text, file=sys.stderr)
+            say(text, sys.stderr)
 
     try:
         files = sdatc.train(options.output, [*getattr(options, "set", []), *named], line, tell)
@@ -134,7 +135,7 @@ def _collect(options: argparse.Namespace) -> Outcome:
 
     def tell(text: str) -> None:
         if not options.quiet:
-            print(text, file=sys.stderr)
+            say(text, sys.stderr)
 
     found = collect(folder, wanted, report=tell)
     save_bank(found, output)

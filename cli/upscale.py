@@ -1,7 +1,6 @@
 """``textovsr upscale``: a video, four times larger."""
 
 import argparse
-import math
 import sys
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -15,15 +14,16 @@ from ..core.config import (
     ColorFix,
     Deinterlace,
     EncodeConfig,
+    Precision,
     RecurrentConfig,
     ResultConfig,
+    Speedup,
     VideoCodec,
 )
-from ..core.errors import OutputError, OutputExistsError
 from ..core.restorers.settings import DIFFUSION_SEGMENT
 from ..models.catalog import SHIPPED
-from . import diffusion
-from .common import Outcome, given
+from . import cluster, diffusion
+from .common import Outcome, check_output, given, seconds
 from .progress import ProgressLine
 from .weights import find
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     import torch
 
     from ..core.job import Restored
+    from ..core.pipeline import Order
     from ..core.restorer import Restorer
 
 
@@ -45,13 +46,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     _add_guidance(parser)
     _add_result(parser)
     _add_running(parser)
+    cluster.add_options(parser)
     diffusion.add_options(parser)
 
 
 def _add_source(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("source")
-    group.add_argument("--start", type=_seconds, metavar="SECONDS", help="skip the beginning")
-    group.add_argument("--duration", type=_seconds, metavar="SECONDS", help="take no more than this")
+    group.add_argument("--start", type=seconds, metavar="SECONDS", help="skip the beginning")
+    group.add_argument("--duration", type=seconds, metavar="SECONDS", help="take no more than this")
     group.add_argument(
         "--deinterlace", choices=get_args(Deinterlace), help="make whole pictures of two fields (default auto)"
     )
@@ -115,6 +117,16 @@ def _add_running(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--tile", type=int, metavar="PIXELS", help="side of a tile in pixels of the input")
     group.add_argument(
+        "--precision",
+        choices=get_args(Precision),
+        help="what the network computes in (default auto: float16 on CUDA, else float32)",
+    )
+    group.add_argument(
+        "--speedup",
+        choices=get_args(Speedup),
+        help="try more than plain PyTorch: code compiled for the size, recorded CUDA graphs (default none)",
+    )
+    group.add_argument(
         "--segment", type=int, metavar="FRAMES", help="frames a segment: what a crash may lose, and what can be watched"
     )
     group.add_argument("--ignore-space", action="store_true", help="begin even if the disk looks too small")
@@ -126,23 +138,31 @@ def run(options: argparse.Namespace) -> Outcome:
     """Restore a video."""
     pictures = getattr(options, "codec", "") == "png"
     if not pictures:  # a folder of pictures is never replaced; the pipeline says so
-        _check_output(options.input, options.output, options.overwrite)
-    from ..core.device import pick_device
+        check_output(options.output, [options.input], options.overwrite)
     from ..core.job import Job, Source, Workplace
+    from ..core.pipeline import Order
+
+    cluster.check_options(options)
+    if options.system != diffusion.OURS and not hasattr(options, "segment"):
+        options.segment = DIFFUSION_SEGMENT
+    job = given(Job, options, result=given(ResultConfig, options), encode=given(EncodeConfig, options))
+    order = Order(given(Source, options, path=options.input), options.output, job, given(Workplace, options))
+    progress = ProgressLine(sys.stderr, silent=options.quiet)
+    try:
+        restore = cluster.restore if hasattr(options, "address") else _restore
+        restored = restore(order, options, progress)
+    finally:
+        progress.close()
+    return _describe_restored(restored, options.quiet)
+
+
+def _restore(order: "Order", options: argparse.Namespace, progress: ProgressLine) -> "Restored":
+    from ..core.device import pick_device
     from ..core.pipeline import restore_video
 
     device = pick_device(options.device)
     restorer = _load(options, device) if options.system == diffusion.OURS else diffusion.load_restorer(options, device)
-    if options.system != diffusion.OURS and not hasattr(options, "segment"):
-        options.segment = DIFFUSION_SEGMENT
-    job = given(Job, options, result=given(ResultConfig, options), encode=given(EncodeConfig, options))
-    source = given(Source, options, path=options.input)
-    progress = ProgressLine(sys.stderr, silent=options.quiet)
-    try:
-        restored = restore_video(source, restorer, options.output, job, progress, place=given(Workplace, options))
-    finally:
-        progress.close()
-    return _describe_restored(restored, options.quiet)
+    return restore_video(order.source, restorer, order.output, order.job, progress, place=order.place)
 
 
 def _load(options: argparse.Namespace, device: "torch.device") -> "Restorer":
@@ -175,17 +195,6 @@ def _interrupted(options: argparse.Namespace) -> str:
     )
 
 
-def _check_output(source: Path, output: Path, overwrite: bool) -> None:
-    if output.is_dir():
-        raise OutputError(
-            f"Expected a file to write, got the folder {output}; add a name such as {output / 'out.mp4'}."
-        )
-    if output.exists() and source.exists() and output.samefile(source):
-        raise OutputError(f"Expected an output other than the input, got {output} for both; choose another name.")
-    if output.exists() and not overwrite:
-        raise OutputExistsError(f"Expected a new file, got {output}, which exists; add --overwrite to replace it.")
-
-
 def _text(value: str) -> str:
     if not value.startswith("@"):
         return value
@@ -195,10 +204,3 @@ def _text(value: str) -> str:
         raise argparse.ArgumentTypeError(
             f"Expected a text file at {value[1:]}, got {error}; correct the path."
         ) from error
-
-
-def _seconds(value: str) -> float:
-    seconds = float(value)
-    if not (math.isfinite(seconds) and seconds >= 0):
-        raise argparse.ArgumentTypeError(f"Expected seconds of at least 0, got {value}.")
-    return seconds

@@ -11,6 +11,7 @@ from ..core.errors import SettingError
 from ..models.catalog import SHIPPED, find_weights, list_weights
 from ..models.published import SYSTEMS, Needed, choices
 from .common import Outcome
+from .process import say
 
 WEIGHTS_FOLDERS = "TEXTOVSR_WEIGHTS"
 """Environment variable: folders of weights files, separated as in PATH."""
@@ -133,7 +134,7 @@ def _told(needed: Needed) -> Callable[[int, int | None], None]:
         if share != told:
             told = share
             of = f" of {readable(total)}" if total else ""
-            print(f"downloading {needed.file}: {readable(done)}{of}", file=sys.stderr)
+            say(f"downloading {needed.file}: {readable(done)}{of}", sys.stderr)
 
     return report
 

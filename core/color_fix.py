@@ -14,7 +14,7 @@ def fix_color(restored: Tensor, source: Tensor, method: ColorFix) -> Tensor:
     """Apply a colour fix.
 
     Args:
-        restored: (3,sH,sW), RGB in [0,1].
+        restored: (3,sH,sW), RGB in [0,1], any float type and device.
         source: (3,H,W), the frame it was made from.
         method: ``none``; ``adain`` matches mean and deviation of each channel; ``wavelet`` takes the low frequencies
             of the source and the high ones of the restored frame.
@@ -24,7 +24,10 @@ def fix_color(restored: Tensor, source: Tensor, method: ColorFix) -> Tensor:
     """
     if method == "none":
         return restored
-    target = F.interpolate(source[None], size=restored.shape[-2:], mode="bicubic", antialias=False)[0]
+    restored = restored.float()
+    target = F.interpolate(source[None].to(restored.device), size=restored.shape[-2:], mode="bicubic", antialias=False)[
+        0
+    ]
     if method == "adain":
         return _adain(restored, target)
     return restored + _low_pass(target - restored)

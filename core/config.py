@@ -1,6 +1,6 @@
 """Every default and limit of the pack, written once."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 ColorFix = Literal["none", "adain", "wavelet"]
@@ -45,8 +45,8 @@ ColorSpace = Literal["", "bt601", "bt709", "bt2020"]
 """A matrix between RGB and YUV; nothing keeps the source's."""
 
 
-WINDOW = 8
-"""Frames a window of the recurrent network yields, memory permitting."""
+WINDOW, GPU_WINDOW = 8, 16
+"""Frames a window of the recurrent network yields, memory permitting; on a GPU the look-ahead costs a smaller share."""
 
 LOOK_AHEAD = 8
 """Frames the backward pass starts after a window; see docs/benchmarks.md for what it costs and brings."""
@@ -64,6 +64,16 @@ LEAST_TILE = 16
 """Nor is one that was halved because memory ran out."""
 
 
+GPU_PIXELS = 1 << 20
+"""Pixels of the input that are prepared together on a GPU: few large pieces of work instead of many small ones."""
+
+Precision = Literal["auto", "float32", "float16", "bfloat16"]
+"""What a recurrent network computes in; ``auto`` is float16 on CUDA, else float32."""
+
+Speedup = Literal["none", "compile", "graphs", "both"]
+"""What is tried beyond plain PyTorch: ``torch.compile``, and recorded CUDA graphs."""
+
+
 @dataclass(frozen=True)
 class RecurrentConfig:
     """How the recurrent network is run; every combination gives the same picture within what nobody can see.
@@ -75,6 +85,8 @@ class RecurrentConfig:
         look_ahead: frames looked at beyond it; None chooses by memory.
         tile: side of a tile in input pixels; 0 chooses by memory.
         fade: frames over which a window's backward features are faded in.
+        precision: what it computes in; optical flow, warping and the enlarged frame it adds to are float32 always.
+        speedup: what is tried beyond plain PyTorch.
     """
 
     cleaning_threshold: float = 255.0
@@ -82,6 +94,8 @@ class RecurrentConfig:
     look_ahead: int | None = None
     tile: int = 0
     fade: int = FADE
+    precision: Precision = field(default="auto", repr=False)
+    speedup: Speedup = field(default="none", repr=False)
 
 
 FIDELITY = 1.0

@@ -12,10 +12,11 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from ..models.pickled import inner_name, open_pickled
-from .durable import disk_full_explained, partial_beside, sync_file, sync_folder
+from ..models.pickled import check_sizes, inner_name, open_pickled
+from .durable import disk_full_explained, sync_file, sync_folder
 from .errors import DamagedWeightsError, DiskFullError, OutputExistsError, SettingError, UnknownCheckpointError
 from .space import readable
+from .unfinished import unfinished
 
 PICKLED = (".ckpt", ".pt", ".pth", ".bin")
 
@@ -81,22 +82,20 @@ def convert_weights(source: Path, output: Path, half: bool = False, report: Repo
     tensors, dropped = _sort_out(open_pickled(source, mapped=True))
     if not tensors:
         raise UnknownCheckpointError(f"Expected tensors in {source}, found none; choose a checkpoint.")
+    check_sizes(tensors)
     header, length = _header(tensors, half, source)
     output.parent.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(output.parent).free
     if free < len(header) + length:
         needed = readable(len(header) + length)
         raise DiskFullError(f"Expected {needed} free in {output.parent}, found {readable(free)}; free some space.")
-    part = partial_beside(output)
     tell = _counter(2 * len(tensors), report)
-    try:
+    with unfinished(output) as part:
         with disk_full_explained(output), part.open("wb") as file:
             _write(file, header, tensors, half, tell)
         sync_file(part)
         _read_back(part, tensors, half, tell)
         part.replace(output)
-    finally:
-        part.unlink(missing_ok=True)
     sync_folder(output.parent)
     return Converted(output, len(tensors), len(header) + length, dropped)
 

@@ -22,8 +22,15 @@ _OUT_OF_MEMORY = (
     "could not allocate",
     "could not create a primitive",
     "bad_alloc",
+    "status_alloc_failed",
 )
-"""What PyTorch, cuDNN and oneDNN say in a plain RuntimeError."""
+"""What PyTorch, cuDNN, cuBLAS and oneDNN say in a plain RuntimeError."""
+
+_FIRST_QUICK_HALF = (7, 0)
+"""CUDA's compute capability; cards before take up to 64 times as long for half precision as for single."""
+
+_NO_HALF = "GTX 16"
+"""Cards whose convolutions in half precision come out as NaN with some versions of cuDNN."""
 
 
 def pick_device(name: str) -> torch.device:
@@ -48,14 +55,22 @@ def pick_device(name: str) -> torch.device:
 def memory_budget(device: torch.device) -> int:
     """Bytes that a restorer may use beside its weights."""
     if device.type == "cuda":
-        return int(torch.cuda.mem_get_info(device)[0] * _GPU_SHARE)
+        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)  # by PyTorch, for later
+        return int((torch.cuda.mem_get_info(device)[0] + kept) * _GPU_SHARE)
     return int(psutil.virtual_memory().available * _CPU_SHARE)
+
+
+def quick_dtype(device: torch.device) -> torch.dtype:
+    """What convolutions are best computed in: float16 on cards that are quick with it and get it right."""
+    if device.type != "cuda" or torch.cuda.get_device_capability(device) < _FIRST_QUICK_HALF:
+        return torch.float32
+    return torch.float32 if _NO_HALF in torch.cuda.get_device_name(device) else torch.float16
 
 
 def memory_in_use() -> str:
     """What this program holds of the memory, and what everybody holds of the GPU's, for people."""
     words = f"memory {readable(psutil.Process().memory_info().rss)}"
-    if torch.cuda.is_available():
+    if torch.cuda.is_initialized():  # asking a card that nobody uses would take hundreds of megabytes of it
         free, total = torch.cuda.mem_get_info()
         words += f", GPU {readable(total - free)} of {readable(total)}"
     return words

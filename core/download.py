@@ -31,6 +31,7 @@ _BLOCK = 1 << 20
 _SECONDS = 30.0
 _PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)  # before the next try; counted anew whenever something came
 _RESERVE = 50_000_000  # bytes that are left free on the disk
+_DIGITS = 15  # of a number of bytes
 _AGAIN = (408, 425, 429, 500, 502, 503, 504)
 _RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
 _BROKEN = (urllib.error.URLError, http.client.HTTPException, OSError)
@@ -137,6 +138,22 @@ def _as_expected(target: Path, file: Published) -> Path:
     return target
 
 
+class _Web(urllib.request.HTTPRedirectHandler):
+    """Follows redirections to the web only, and from https never to what anybody on the way can change."""
+
+    def redirect_request(self, request: Any, file: Any, code: Any, message: Any, headers: Any, url: str) -> Any:
+        """See the base class, whose signature this is."""
+        schemes = ("https://",) if request.full_url.startswith("https://") else ("https://", "http://")
+        if not url.lower().startswith(schemes):
+            raise urllib.error.URLError(f"it leads to {url[:200]}, which is not as safe")
+        return super().redirect_request(request, file, code, message, headers, url)
+
+
+def told_size(text: str | None) -> int | None:
+    """A number of bytes as a server tells it; None if it is none."""
+    return int(text) if text and text.isascii() and text.isdecimal() and len(text) <= _DIGITS else None
+
+
 class _Transfer:
     """One file on its way, over as many connections as it takes."""
 
@@ -194,7 +211,7 @@ class _Transfer:
         if self._have:
             headers["Range"] = f"bytes={self._have}-"
         request = urllib.request.Request(self._file.url, headers=headers)
-        with urllib.request.urlopen(request, timeout=_SECONDS) as response:
+        with urllib.request.build_opener(_Web).open(request, timeout=_SECONDS) as response:
             self._begin(response)
             with self._part.open("r+b") as file, disk_full_explained(self._part):
                 file.seek(self._have)
@@ -203,6 +220,7 @@ class _Transfer:
                     file.write(block)
                     self._digest.update(block)
                     self._have += len(block)
+                    self._check_end()
                     if self._report is not None:
                         self._report(self._have, self._total)
         self._total = self._total or self._have  # a server that does not say how much there is has said all
@@ -210,12 +228,16 @@ class _Transfer:
     def _begin(self, response: Any) -> None:
         """Read off an answer what comes; one from the beginning on starts anew."""
         answer = _RANGE.match(response.headers.get("Content-Range") or "")
-        length = response.headers.get("Content-Length")
-        if response.status == http.client.PARTIAL_CONTENT and answer and int(answer[1]) == self._have:
-            total = None if answer[2] == "*" else int(answer[2])
+        if response.status == http.client.PARTIAL_CONTENT and answer and told_size(answer[1]) == self._have:
+            total = told_size(answer[2])
         else:
             self._digest, self._have = hashlib.sha256(), 0
-            total = int(length) if length and response.status == http.client.OK else None
+            total = told_size(response.headers.get("Content-Length")) if response.status == http.client.OK else None
+        if total and self._file.size and total != self._file.size:
+            raise DownloadError(
+                f"Expected {self._file.size} bytes at {self._file.url}, got a server that has {total}; something on "
+                "the way changed it, or it was replaced: try again later, or get it elsewhere."
+            )
         self._total = total or self._total
         needed = (self._total or 0) - self._have + _RESERVE
         free = shutil.disk_usage(self._part.parent).free
@@ -223,6 +245,20 @@ class _Transfer:
             raise DiskFullError(
                 f"Expected {readable(needed)} free in {self._part.parent} for a download, found {readable(free)}; free "
                 "some space and run it again: it goes on where it stopped."
+            )
+
+    def _check_end(self) -> None:
+        """End what never ends: more than there should be, and more than the disk can hold."""
+        if self._total is not None and self._have > self._total:
+            self._part.unlink()
+            raise DownloadError(
+                f"Expected {self._total} bytes at {self._file.url}, got more; what came was deleted. Try again later, "
+                "or get it elsewhere."
+            )
+        if self._total is None and shutil.disk_usage(self._part.parent).free < _RESERVE:
+            raise DiskFullError(
+                f"Expected {readable(_RESERVE)} to stay free in {self._part.parent}, but {self._file.url} fills the "
+                "disk and does not say how large it is; free some space, or get it elsewhere."
             )
 
     def _refused(self, error: urllib.error.HTTPError, reason: str) -> None:

@@ -3,14 +3,17 @@
 import errno
 import hashlib
 import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from .errors import DiskFullError
+from .errors import DiskFullError, OutputError
 
 _BLOCK = 1 << 20
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+_NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
+_GONE = (errno.ENOENT, errno.ENOTDIR, errno.ESTALE)
 
 
 def sync_file(path: Path) -> None:
@@ -38,11 +41,6 @@ def sha256_of(path: Path) -> str:
     return digest.hexdigest()
 
 
-def partial_beside(output: Path) -> Path:
-    """A hidden name beside ``output`` for a file that is not whole yet; no two runs share one."""
-    return output.with_name(f".{output.stem}.{secrets.token_hex(4)}{output.suffix}")
-
-
 @contextmanager
 def disk_full_explained(path: Path) -> Iterator[None]:
     """Turn the system's word for a full disk into ours.
@@ -53,14 +51,50 @@ def disk_full_explained(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno not in _NO_ROOM:
             raise
         raise disk_full(path) from error
+
+
+@contextmanager
+def writing_explained(path: Path) -> Iterator[None]:
+    """Turn what the system says when ``path`` cannot be written into our words; nothing else may fail in the block.
+
+    Raises:
+        DiskFullError: there is no room.
+        OutputError: it is not allowed, its folder is gone, or the disk fails.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None:  # not the system's own
+            raise
+        raise write_failure(path, error) from error
+
+
+def write_failure(path: Path, error: OSError) -> OutputError:
+    """The error of a file that could not be written, by what the system says."""
+    if error.errno in _NO_ROOM:
+        return disk_full(path)
+    if error.errno in _NOT_ALLOWED:
+        return OutputError(
+            f"Expected to be allowed to write {path}, got: {error.strerror}; choose an output in another folder, or "
+            "change the rights of this one."
+        )
+    if error.errno in _GONE:
+        return OutputError(
+            f"Expected the folder of {path} to stay while it is written to, but it or something in it is gone; put it "
+            "back, or choose another output, and run the job again."
+        )
+    return OutputError(
+        f"Expected to write {path}, got: {error.strerror or error}; check its disk, then run it again; a job goes on "
+        "where it stopped."
+    )
 
 
 def disk_full(path: Path) -> DiskFullError:
     """The error of a full disk, met while writing ``path``."""
     return DiskFullError(
-        f"Expected room for {path}, but its disk is full; free some space and run the same job again: it goes on "
-        "where it stopped."
+        f"Expected room for {path}, but its disk is full; free some space and run it again; a job goes on where it "
+        "stopped."
     )

@@ -97,6 +97,10 @@ class RefusedError(TextOVSRError):
     """A ComfyUI server answers, but does not do what it was asked to."""
 
 
+class ClusterError(TextOVSRError):
+    """A Ray cluster cannot be reached, or its machines cannot do the work."""
+
+
 class ShapeError(TextOVSRError, ValueError):
     """A tensor has the wrong shape."""
 

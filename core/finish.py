@@ -35,7 +35,7 @@ def finish_frame(result: Result, config: ResultConfig, size: tuple[int, int]) ->
         size: width and height wanted.
 
     Returns:
-        (3,height,width), not clamped.
+        (3,height,width), not clamped, where the restored frame is, in its own float type or float32.
     """
     image = fix_color(result.image, result.frame.image, config.color_fix)
     return _resize(image, (size[1], size[0]))
@@ -44,6 +44,7 @@ def finish_frame(result: Result, config: ResultConfig, size: tuple[int, int]) ->
 def _resize(image: Tensor, size: tuple[int, int]) -> Tensor:
     if tuple(image.shape[-2:]) == size:
         return image
+    image = image.float()
     if image.shape[-2] % size[0] == 0 and image.shape[-1] % size[1] == 0:
         return F.interpolate(image[None], size=size, mode="area")[0]
     return F.interpolate(image[None], size=size, mode="bicubic", antialias=True)[0]

@@ -14,10 +14,10 @@ from torch import Tensor
 
 from .color_fix import fix_color
 from .config import QUEUE, ColorFix, EncodeConfig
-from .durable import partial_beside
 from .errors import OutputError, SettingError, VideoError
 from .job import Progress, Report, Source
 from .stages import Consumer, working_ahead
+from .unfinished import unfinished
 from .video.color import BT709, ColorTags
 from .video.encoders import VideoSpec, check_output, check_stream, spec_like
 from .video.mux import MuxReport, mux
@@ -81,9 +81,8 @@ def video_from_frames(
             f"Expected a source to fix colours by ({job.color_fix}), got none; connect it, or choose none."
         )
     check_output(output, job.encode)
-    partial = partial_beside(output)
     with ExitStack() as stack:
-        stack.callback(lambda: partial.unlink(missing_ok=True))
+        partial = stack.enter_context(unfinished(output))
         if source is None:
             clock: Iterator[_Timed] = ((None, index, 1) for index in range(job.frames))
             first, frames = _look(frames)
@@ -97,7 +96,8 @@ def video_from_frames(
         read = ((frame.image, frame.pts, frame.duration) for frame in reader)
         clock = stack.enter_context(working_ahead(read, QUEUE, "textovsr-decode"))
         notes = _write(zip(frames, clock, strict=False), (partial, spec), job, report)
-        streams = mux([partial], source.path, output, start=source.start, duration=source.duration)
+        place = partial.parent
+        streams = mux([partial], source.path, output, start=source.start, duration=source.duration, work=place)
         return Made(output, streams, (*reader.report.notes, *notes))
 
 

@@ -57,15 +57,17 @@ class Job:
 
 @dataclass(frozen=True)
 class Workplace:
-    """Where a job keeps what is finished until all of it is.
+    """What a job does with the disk, where it keeps what is finished until all of it is.
 
     Attributes:
         jobs: a folder for the folders of jobs; None puts each beside its output.
         ignore_space: begin even if the disk looks too small.
+        overwrite: replace an output that exists; a folder of pictures is replaced only if it is empty.
     """
 
     jobs: Path | None = None
     ignore_space: bool = False
+    overwrite: bool = True
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,8 @@ class Progress:
         done: frames finished, those of an earlier run included.
         total: frames in all, an estimate of the file's; None if unknown.
         seconds: since the start.
-        newest: the newest restored frame, (3,scale*H,scale*W), not clamped, before colour fix and resizing.
+        newest: the newest restored frame, (3,scale*H,scale*W), not clamped, before colour fix and resizing; (3,0,0)
+            where frames are restored elsewhere, on a cluster.
         resumed: how many of ``done`` an earlier run finished.
         finished: the newest finished segment, a video that can be watched; None if there is none yet.
         original: the frame that ``newest`` was made of, (3,H,W); None if there is none to compare with.

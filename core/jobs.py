@@ -1,12 +1,15 @@
 """Unfinished jobs: finding what runs that were stopped have left on the disk."""
 
+import logging
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from .job_lock import is_held
+from .journal import FOLDER_SUFFIX, read_lines, segments_in
 
-from .journal import FOLDER_SUFFIX, LOCK, read_lines
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -37,36 +40,34 @@ class UnfinishedJob:
 def find_jobs(folder: Path) -> list[UnfinishedJob]:
     """Find the jobs in a folder and in all folders below it, oldest first; links are not followed.
 
-    The folder may be that of a job itself.
+    The folder may be that of a job itself. A job that ends meanwhile is left out, as is one that may not be read.
     """
     if folder.name.endswith(FOLDER_SUFFIX):
-        return [_describe(folder)]
-    found = []
+        return list(_describe(folder))
+    found: list[UnfinishedJob] = []
     for parent, names, _ in os.walk(folder):
         jobs = [name for name in names if name.endswith(FOLDER_SUFFIX)]
         names[:] = [name for name in names if name not in jobs]
-        found += [_describe(Path(parent, name)) for name in jobs]
+        for name in jobs:
+            found += _describe(Path(parent, name))
     return sorted(found, key=lambda job: job.changed)
 
 
-def _describe(folder: Path) -> UnfinishedJob:
-    header, *segments = read_lines(folder) or [{}]
-    stats = [path.stat() for path in folder.iterdir() if path.is_file()]
-    return UnfinishedJob(
+def _describe(folder: Path) -> Iterator[UnfinishedJob]:
+    try:
+        header, *lines = read_lines(folder) or [{}]
+        stats = [path.stat() for path in folder.rglob("*") if path.is_file()]
+    except OSError as error:
+        log.debug("%s: %s", folder, error)
+        return
+    segments = segments_in(lines)
+    yield UnfinishedJob(
         folder=folder,
         source=str(header.get("source", "unknown")),
         output=str(header.get("output", "unknown")),
         segments=len(segments),
-        frames=sum(int(segment["frames"]) for segment in segments),
+        frames=sum(segment.frames for segment in segments),
         size=sum(stat.st_size for stat in stats),
         changed=max((stat.st_mtime for stat in stats), default=0.0),
-        running=_is_running(folder),
+        running=is_held(folder),
     )
-
-
-def _is_running(folder: Path) -> bool:
-    try:
-        with FileLock(folder / LOCK, timeout=0):
-            return False
-    except Timeout:
-        return True

@@ -15,21 +15,18 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
 from torch import Tensor
 
-from .durable import disk_full_explained, sync_file, sync_folder
+from .durable import sync_file, sync_folder, writing_explained
 from .errors import JobRunningError
+from .job_lock import HOLDER, JOURNAL, LOCK, JobLock, delete, holder, sweep
 from .saved import Saved, load_state, save_state
+from .unchanged import Unchanged
 
 log = logging.getLogger(__name__)
 
 FOLDER_SUFFIX = ".textovsr-job"
 """Every job's folder ends with this."""
-
-_JOURNAL = "journal.jsonl"
-LOCK = "lock"
-"""The name of the file in a job's folder that a run holds locked."""
 
 _STATES_KEPT = 2
 """If the newest segment proves damaged, the job goes on from the one before."""
@@ -77,16 +74,23 @@ class Journal:
     Args:
         folder: the job's own; made if need be.
         header: what the job is; ``key`` tells it from others. If the folder holds another job, that is thrown away.
+            ``source``, if given, is a file that has to stay as it is, ``input`` the SHA-256 of its content, and
+            ``output`` what becomes of it.
 
     Raises:
         JobRunningError: another run holds the lock.
+        OutputError: the folder cannot be written.
     """
+
+    _kept = frozenset({LOCK, HOLDER, JOURNAL})
+    """What is not deleted of the folder, beside the segments."""
 
     def __init__(self, folder: Path, header: Mapping[str, Any]) -> None:
         self.folder = folder
         self.header = dict(header)
         self.segments: list[Segment] = []
-        self._lock = FileLock(folder / LOCK)
+        self._lock = JobLock(folder)
+        self._source: Unchanged | None = None
 
     @property
     def frames(self) -> int:
@@ -104,16 +108,13 @@ class Journal:
         return [self.folder / segment.picture.name for segment in self.segments]
 
     def __enter__(self) -> "Journal":
-        self.folder.mkdir(parents=True, exist_ok=True)
+        if "source" in self.header:
+            self._source = Unchanged(Path(self.header["source"]), self.header.get("input", ""))
+        self._lock.acquire(str(self.header.get("output", "")))
         try:
-            self._lock.acquire(timeout=0)
-        except Timeout as error:
-            raise JobRunningError(
-                f"Expected to be alone, but another run is at work in {self.folder}; wait for it, stop it, or choose "
-                "another output."
-            ) from error
-        try:
-            self._take_up()
+            with writing_explained(self.folder):
+                self._take_up()
+            sweep(self.folder.parent, FOLDER_SUFFIX)
         except BaseException:
             self._lock.release()
             raise
@@ -128,23 +129,22 @@ class Journal:
         lines = read_lines(self.folder)
         if lines and lines[0].get("key") == self.header["key"]:
             self.header = lines[0]
-            self.segments = _usable([_segment(line) for line in lines[1:]], self.folder)
+            self.segments = _usable(segments_in(lines[1:]), self.folder)
         elif lines:
             log.warning("%s: input or settings have changed; the job starts afresh.", self.folder)
         # The old journal stays until the new one replaces it: a kill in between must lose nothing.
-        kept = {LOCK, _JOURNAL, *(name for s in self.segments for name in _names(s))}
+        kept = self._kept.union(*map(_names, self.segments))
         for path in self.folder.iterdir():
             if path.name not in kept:
-                path.unlink()
+                delete(path)
         self._write([self.header, *map(asdict, self.segments)])
 
     def _write(self, lines: list[dict[str, Any]]) -> None:
         """Replace the whole journal."""
-        fresh = self.folder / f"{_JOURNAL}.new"
-        with disk_full_explained(fresh):
-            fresh.write_bytes(b"".join(map(_line, lines)))
-            sync_file(fresh)
-            fresh.replace(self.folder / _JOURNAL)
+        fresh = self.folder / f"{JOURNAL}.new"
+        fresh.write_bytes(b"".join(map(_line, lines)))
+        sync_file(fresh)
+        fresh.replace(self.folder / JOURNAL)
         sync_folder(self.folder)
 
     def next_path(self, suffix: str) -> Path:
@@ -161,23 +161,35 @@ class Journal:
 
         Raises:
             DiskFullError: the state or the line found no room; the segments before stay as they are.
+            OutputError: the folder cannot be written any more.
+            VideoError: the source is gone or another one now. The segment is not recorded: it may hold frames of both.
         """
+        self.check_source()
         written, index = self.next_path(suffix), len(self.segments)
         picture = self.folder / f"segment-{index:05}{suffix}"
-        with disk_full_explained(picture):
+        with writing_explained(picture):
             sync_file(written)
             written.replace(picture)
             state = save_state(pause.state, self.folder / f"state-{index:05}.safetensors") if pause.state else None
             sync_folder(self.folder)
             segment = Segment(Saved.of(picture), frames, pause.position, state)
-            with (self.folder / _JOURNAL).open("ab") as journal:
+            with (self.folder / JOURNAL).open("ab") as journal:
                 journal.write(_line(asdict(segment)))
                 journal.flush()
                 os.fsync(journal.fileno())
         self.segments.append(segment)
-        for old in self.segments[:-_STATES_KEPT]:
+        for old in self.segments[:-_STATES_KEPT][-1:]:
             if old.state is not None:
                 (self.folder / old.state.name).unlink(missing_ok=True)
+
+    def check_source(self) -> None:
+        """Insist that the source is what it was when the journal was opened.
+
+        Raises:
+            VideoError: it is not.
+        """
+        if self._source is not None:
+            self._source.check()
 
     def pause(self) -> Pause:
         """Where the next segment begins."""
@@ -187,36 +199,40 @@ class Journal:
         return Pause(last.position, {} if last.state is None else load_state(self.folder / last.state.name))
 
     def remove(self) -> None:
-        """Delete the job's folder: it is done, or there is nothing worth keeping."""
+        """Delete the job's folder: it is done, or there is nothing worth keeping. What cannot be deleted is logged."""
         self.segments = []
-        remove_job(self.folder, self._lock)
+        if not self._lock.held:
+            return
+        try:
+            self._lock.remove()
+        except FileNotFoundError:  # somebody else has
+            log.debug("%s was gone already.", self.folder)
+        except OSError as error:
+            log.warning("%s could not be deleted (%s); it is of no more use, delete it by hand.", self.folder, error)
 
 
-def remove_job(folder: Path, lock: FileLock | None = None) -> None:
+def remove_job(folder: Path) -> None:
     """Delete a job's folder.
 
     Raises:
         JobRunningError: a run is at work in it.
+        OutputError: it may not be deleted.
     """
-    lock = lock or FileLock(folder / LOCK)
+    lock = JobLock(folder)
     try:
-        with lock.acquire(timeout=0):
-            for path in folder.iterdir():
-                if path.name != LOCK:
-                    path.unlink()
-    except Timeout as error:
+        lock.acquire("nothing: it is being removed")
+    except JobRunningError as error:
         raise JobRunningError(
-            f"Expected {folder} to be left over, but a run is at work in it; stop it first."
+            f"Expected {folder} to be left over, but {holder(folder)} is at work in it; stop it first."
         ) from error
-    lock.release(force=True)
-    (folder / LOCK).unlink(missing_ok=True)
-    folder.rmdir()
+    with writing_explained(folder):
+        lock.remove()
 
 
 def read_lines(folder: Path) -> list[dict[str, Any]]:
     """The lines of a job's journal up to the first one that is damaged; none if there is no journal."""
     try:
-        content = (folder / _JOURNAL).read_bytes()
+        content = (folder / JOURNAL).read_bytes()
     except FileNotFoundError:
         return []
     lines: list[dict[str, Any]] = []
@@ -224,13 +240,35 @@ def read_lines(folder: Path) -> list[dict[str, Any]]:
         text, _, crc = raw.rpartition(b" ")
         if crc != b"%08x" % zlib.crc32(text):
             break
-        lines.append(json.loads(text))
+        try:
+            line = json.loads(text)
+        except (ValueError, RecursionError):
+            break
+        if not isinstance(line, dict):
+            break
+        lines.append(line)
     return lines
 
 
 def _line(values: Mapping[str, Any]) -> bytes:
     text = json.dumps(values).encode()
     return b"%s %08x\n" % (text, zlib.crc32(text))
+
+
+def segments_in(lines: list[dict[str, Any]]) -> list[Segment]:
+    """What the lines name, up to the first that no run of ours can have written."""
+    found: list[Segment] = []
+    for line in lines:
+        try:
+            segment = _segment(line)
+        except (LookupError, TypeError):
+            break
+        numbers = (segment.frames, segment.position.shots, segment.position.in_shot)
+        plain = all(isinstance(name, str) and Path(name).name == name and "\0" not in name for name in _names(segment))
+        if not plain or not all(isinstance(number, int) and number >= 0 for number in numbers):
+            break
+        found.append(segment)
+    return found
 
 
 def _segment(line: dict[str, Any]) -> Segment:

@@ -4,6 +4,7 @@ import errno
 import os
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
@@ -94,7 +95,8 @@ class LatentStore:
         """Forget what was added; a tensor that was given out stays."""
         self._held.clear()
         if self._file is not None:
-            self._file.close()
+            with suppress(OSError):  # what is given up on a full disk is still in a buffer, which closing writes
+                self._file.close()
         self._file = None
 
     def __enter__(self) -> "LatentStore":

@@ -8,30 +8,30 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from torch import Tensor
 
-from .config import QUEUE
+from .alone import Alone
 from .durable import sha256_of
-from .errors import OutputError, VideoError
+from .existing import check_folder, check_new
 from .finish import finish_frame, output_size
 from .job import Job, Progress, Report, Restored, Source, Workplace
 from .journal import FOLDER_SUFFIX, Journal
+from .prompts import Prompter
 from .restoration import Restoration, Result, ShotFrame
 from .restorer import Restorer
-from .segments import SegmentEncoder
 from .space import check_space, estimate_bytes
-from .stages import Consumer, working_ahead
 from .text.encode import join_prompt
 from .text.vtt import parse_text
 from .tiles import Check
+from .unchanged import Unchanged
 from .video.cuts import CONTEXT, mark_cuts
-from .video.encoders import check_output, check_stream, library_version, spec_like
+from .video.encoders import VideoSpec, check_output, check_stream, library_version, spec_like
 from .video.mux import MuxReport, mux
 from .video.reader import VideoReader
 from .video.sequence import check_sequence, write_sequence
@@ -66,28 +66,58 @@ def restore_video(
     Raises:
         VideoError: the source cannot be read, or changed meanwhile.
         OutputError: the result cannot be written as asked, there is no room for it, or another run is writing it.
+        OutputExistsError: it exists, also since this run began, and is not to be replaced.
         SettingError: settings out of range.
     """
-    place = place or Workplace()
+    order = Order(source, output, job, place or Workplace())
+    return carry_out(order, Alone(restorer), report, check)
+
+
+@dataclass(frozen=True)
+class Order:
+    """A job with its source, its output and its workplace; see ``restore_video``."""
+
+    source: Source
+    output: Path
+    job: Job
+    place: Workplace = field(default_factory=Workplace)
+
+
+class Engine(Protocol):
+    """Who restores the frames of a job: this process, or others."""
+
+    def describe(self, height: int, width: int) -> tuple[str, WindowPlan]:
+        """The restorer's ``identity``, and its plan for frames of this size."""
+
+    def open_journal(self, folder: Path, header: Mapping[str, Any]) -> Journal:
+        """The journal that the finished segments are recorded in."""
+
+    def restore(self, run: "Run") -> None:
+        """Restore what is not finished yet, and record it."""
+
+
+def carry_out(order: Order, engine: Engine, report: Report, check: Check) -> Restored:
+    """Do a job; see ``restore_video``, whose errors it raises, beside those of the engine."""
+    source, output, job, place = order.source, order.output, order.job, order.place
     check_output(output, job.encode)
-    if job.encode.codec == "png":
-        check_sequence(output)
-    if not output.parent.is_dir():
-        raise OutputError(f"Expected a folder {output.parent} to write to, found none; make it, or correct the path.")
+    _check_replaceable(order)
+    check_folder(output)
     began = time.monotonic()
     with VideoReader(
         source.path, source.start, source.duration, deinterlace=source.deinterlace, strict=source.strict
     ) as reader:
         info = reader.info
         check_stream(spec_like(info, *output_size(info.width, info.height, job.result)), job.encode)
-        plan = restorer.plan(info.height, info.width)
-        header = _header(source, output, restorer, job, plan)
-        with Journal(job_folder(output, place.jobs, header["key"]), header) as journal:
-            run = _Run(source, reader, restorer, job, journal, report, check, began)
+        unchanged = Unchanged(source.path)  # what is hashed now is what the reader has open
+        header = _header(order, *engine.describe(info.height, info.width))
+        unchanged.check()
+        with engine.open_journal(job_folder(output, place.jobs, header["key"]), header) as journal:
+            _check_replaceable(order)  # again: the run that held the lock until now may have finished it
+            run = Run(order, reader, journal, report, check, began)
             if not place.ignore_space:
                 run.check_space(output.parent)
-            run.restore()
-            streams = run.assemble(output)
+            engine.restore(run)
+            streams = run.assemble()
             result = Restored(
                 output,
                 journal.frames,
@@ -103,6 +133,18 @@ def restore_video(
     return result
 
 
+def _check_replaceable(order: Order) -> None:
+    """Insist that the output may be written.
+
+    Raises:
+        OutputExistsError: it exists, and must not be replaced.
+    """
+    if order.job.encode.codec == "png":
+        check_sequence(order.output)
+    elif not order.place.overwrite:
+        check_new(order.output)
+
+
 def job_folder(output: Path, jobs: Path | None = None, key: str = "") -> Path:
     """The folder that keeps a job's finished segments: hidden beside its output, or in ``jobs`` under its key."""
     if jobs is not None:
@@ -110,28 +152,35 @@ def job_folder(output: Path, jobs: Path | None = None, key: str = "") -> Path:
     return output.with_name(f".{output.name}{FOLDER_SUFFIX}")
 
 
-def _header(source: Source, output: Path, restorer: Restorer, job: Job, plan: WindowPlan) -> dict[str, Any]:
+def _header(order: Order, restorer: str, plan: WindowPlan) -> dict[str, Any]:
     """What a job is. Its ``key`` follows everything that decides the result, and nothing else."""
+    source, output = order.source, order.output
+    content = sha256_of(source.path)
     identity = {
-        "input": sha256_of(source.path),
+        "input": content,
         "source": {**asdict(source), "path": None},
-        "job": asdict(job),
-        "restorer": restorer.identity,
+        "job": asdict(order.job),
+        "restorer": restorer,
         "suffix": output.suffix.lower(),
         "encoders": library_version(),
     }
     key = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
-    return {"key": key, "source": str(source.path), "output": str(output), "plan": asdict(plan)}
+    return {"key": key, "source": str(source.path), "input": content, "output": str(output), "plan": asdict(plan)}
 
 
 @dataclass
-class _Run:
-    """One run of a job, from where the journal stands."""
+class Run:
+    """One run of a job, from where the journal stands.
 
-    source: Source
+    Attributes:
+        size: width and height of the result.
+        total: frames of the source, an estimate; None if unknown.
+        resumed: frames that an earlier run had finished.
+        notes: sentences for the user.
+    """
+
+    order: Order
     reader: VideoReader
-    restorer: Restorer
-    job: Job
     journal: Journal
     report: Report
     check: Check
@@ -139,83 +188,72 @@ class _Run:
     notes: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        info = self.reader.info
-        self.size = output_size(info.width, info.height, self.job.result)
-        self.total = info.frames_in(self.source.start, self.source.duration)
+        info, source = self.reader.info, self.order.source
+        self.size = output_size(info.width, info.height, self.order.job.result)
+        self.total = info.frames_in(source.start, source.duration)
         self.resumed = self.journal.frames
-        self._stat = self.source.path.stat()
         if self.resumed:
-            self._tell(f"An earlier run had finished {self.resumed} frames; the work goes on after them.")
+            self.tell(f"An earlier run had finished {self.resumed} frames; the work goes on after them.")
 
-    def _tell(self, sentence: str) -> None:
+    def tell(self, sentence: str) -> None:
+        """Tell the user something, now and at the end."""
         log.warning("%s", sentence)
         self.notes.append(sentence)
+
+    @property
+    def plan(self) -> WindowPlan:
+        """The windows of the job's first run."""
+        plan = self.journal.header["plan"]
+        return WindowPlan(plan["length"], plan["look_ahead"], tuple(plan["tiles"]), tuple(plan.get("batches", ())))
+
+    @property
+    def spec(self) -> VideoSpec:
+        """The stream that segments hold."""
+        return spec_like(self.reader.info, *self.size)
 
     def check_space(self, folder: Path) -> None:
         """Check that the segments to come and the result will find room."""
         if self.total is None:
             return
         frames = self.total + max(self.total - self.resumed, 0)
-        needed = estimate_bytes(*self.size, frames, self.job.encode)
+        needed = estimate_bytes(*self.size, frames, self.order.job.encode)
         if self.resumed:
             written = sum(segment.picture.size for segment in self.journal.segments)
             needed = written * frames // self.resumed
         check_space(folder, needed)
 
-    def restore(self) -> None:
-        """Decode, restore and encode what is not finished yet, segment by segment."""
-        info = self.reader.info
-        plan = self.journal.header["plan"]
-        plan = WindowPlan(plan["length"], plan["look_ahead"], tuple(plan["tiles"]))
-        restoration = Restoration(self.restorer, plan, self.check, self._tell)
-        encoder = SegmentEncoder(self.journal, spec_like(info, *self.size), self.job)
-        begin = self.journal.pause()
-        done = self.resumed
-        with (
-            working_ahead(self._frames(), max(QUEUE, plan.length), "textovsr-decode") as frames,  # the next window
-            Consumer(encoder.run, QUEUE, "textovsr-encode") as encoding,
-        ):
-            for item in restoration.run(frames, begin):
-                encoding.put(item)
-                if isinstance(item, Result):
-                    done += 1
-                    self.report(self._progress(done, item))
-        self.notes += encoder.notes
-
-    def _progress(self, done: int, result: Result) -> Progress:
+    def progress(self, done: int, newest: Tensor, original: Tensor | None = None) -> Progress:
+        """How far the run is, with the newest frame and what it was made of."""
         finished = next(reversed(self.journal.pictures), None)
         seconds = time.monotonic() - self.began
-        return Progress(done, self.total, seconds, result.image, self.resumed, finished, result.frame.image)
+        return Progress(done, self.total, seconds, newest, self.resumed, finished, original)
 
-    def _frames(self) -> Iterator[ShotFrame]:
-        """The frames that are not finished yet, with their texts and shots."""
-        info = self.reader.info
-        caption, degradation = parse_text(self.job.caption), parse_text(self.job.degradation)
-        context = min(self.resumed, CONTEXT)
+    def frames(self, lead: int = 0) -> Iterator[ShotFrame]:
+        """The frames that are not finished yet, and ``lead`` before them, with their texts and shots."""
+        prompted = Prompter(self.order.job, self.reader.info)
+        begin = self.resumed - lead
+        context = min(begin, CONTEXT)
         marked = mark_cuts(
-            self.reader.frames(skip=self.resumed - context), lambda frame: frame.image, self.job.cut_threshold
+            self.reader.frames(skip=begin - context), lambda frame: frame.image, self.order.job.cut_threshold
         )
         shot = max(self.journal.shots - 1, 0)
-        for index, (frame, cut) in enumerate(marked):
-            if index < context:
+        for index, (frame, cut) in enumerate(marked, -context - lead):
+            if index < -lead:
                 continue
-            shot += cut
-            seconds = float(frame.pts * info.time_base - info.start_time)
-            prompt = join_prompt(caption.at(seconds), degradation.at(seconds))
-            yield ShotFrame(frame.image, prompt, shot, frame.pts, frame.duration)
+            shot += cut and index >= 0  # the shot that the lead is of was counted
+            yield prompted(frame, shot)
 
-    def assemble(self, output: Path) -> MuxReport:
+    def assemble(self) -> MuxReport:
         """Join the segments, and put sound and all the rest beside them."""
-        now = self.source.path.stat()
-        if (now.st_size, now.st_mtime_ns) != (self._stat.st_size, self._stat.st_mtime_ns):
-            raise VideoError(f"Expected {self.source.path} to stay as it is, but it changed meanwhile; run it again.")
-        join = write_sequence if self.job.encode.codec == "png" else mux
+        source = self.order.source
+        self.journal.check_source()
+        join = write_sequence if self.order.job.encode.codec == "png" else mux
         return join(
             self.journal.pictures,
-            self.source.path,
-            output,
-            start=self.source.start,
-            duration=self.source.duration,
+            source.path,
+            self.order.output,
+            start=source.start,
+            duration=source.duration,
             work=self.journal.folder,
         )
 

@@ -1,8 +1,9 @@
 """From frames to restored frames: shot by shot, window by window, with less memory whenever it runs out."""
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 from torch import Tensor
@@ -42,11 +43,21 @@ class Restoration:
         plan: windows and tiles; made smaller when memory runs out.
         check: called between pieces of work; raises to cancel.
         tell: takes a sentence for the user.
+        ends: frames, counted from where ``run`` begins, with which a window has to end even if windows are smaller
+            than planned; ascending.
     """
 
-    def __init__(self, restorer: Restorer, plan: WindowPlan, check: Check, tell: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        restorer: Restorer,
+        plan: WindowPlan,
+        check: Check,
+        tell: Callable[[str], None],
+        ends: Sequence[int] = (),
+    ) -> None:
         self._restorer, self._plan = restorer, plan
         self._check, self._tell = check, tell
+        self._ends, self._finished = deque(ends), 0
 
     def run(self, frames: Iterable[ShotFrame], begin: Pause | None = None) -> Iterator[Result | Pause]:
         """Yield a result for every frame, and a pause after every window. No window holds frames of two shots.
@@ -68,7 +79,7 @@ class Restoration:
     def _restore_shot(self, frames: WindowStream[ShotFrame], state: Mapping[str, Tensor]) -> Iterator[Result | Pause]:
         shot: Shot | None = None
         done = 0  # frames of the coming window that came out before memory ran out
-        while (window := frames.look(self._plan)) is not None:
+        while (window := frames.look(self._fitting())) is not None:
             size = (window.items[0].image.shape[-2], window.items[0].image.shape[-1])
             exhausted = False
             try:
@@ -90,9 +101,18 @@ class Restoration:
             assert shot is not None
             frames.drop(window.kept)
             done -= window.kept
+            self._finished += window.kept
             last = window.items[window.kept - 1]
             state = {} if window.last else shot.state()
             yield Pause(Position(last.shot + 1, 0 if window.last else window.start + window.kept), state)
+
+    def _fitting(self) -> WindowPlan:
+        """The plan, with a window that does not reach over the next end."""
+        while self._ends and self._ends[0] <= self._finished:
+            self._ends.popleft()
+        if not self._ends:
+            return self._plan
+        return replace(self._plan, length=min(self._plan.length, self._ends[0] - self._finished))
 
     def _results(self, shot: Shot, window: Window[ShotFrame], done: int) -> Iterator[Result]:
         prompted: Window[PromptedFrame] = Window(window.start, window.items, window.kept, window.last)
@@ -110,3 +130,12 @@ class Restoration:
         self._plan = smaller
         free_memory()
         self._tell(f"Memory ran out; the work goes on with {smaller}.")
+
+
+def after(items: Iterable[Result | Pause], lead: int) -> Iterator[Result | Pause]:
+    """What comes after the first ``lead`` results and the pause that they end with."""
+    results = 0
+    for item in items:
+        results += isinstance(item, Result)
+        if results > lead or not lead:
+            yield item

@@ -22,8 +22,9 @@ class Shot(Protocol):
     """The restoration of one shot: it holds the state carried from window to window."""
 
     def restore(self, window: Window[PromptedFrame], check: Check) -> Iterator[Tensor]:
-        """Yield the window's kept frames in order, (3,scale*H,scale*W), CPU float, not clamped.
+        """Yield the window's kept frames in order, (3,scale*H,scale*W), any float type, not clamped.
 
+        A frame is finished when it is yielded. It is on the CPU, or on a GPU, where the default stream may read it.
         ``check`` is called between pieces of work and may raise to cancel.
         """
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import get_args
 
 from .config import ColorSpace, EncodeConfig, VideoCodec
-from .durable import partial_beside
 from .errors import SettingError
 from .job import Source
+from .unfinished import unfinished
 from .video.color import BT709, BT2020, SMPTE170M
 from .video.encoders import check_encoding, spec_like
 from .video.matroska import matroska_codecs
@@ -67,12 +67,17 @@ def save_video(
         return mux(source.path, source.path, output, metadata=metadata)
     encode = encode or EncodeConfig(codec="av1" if output.suffix.lower() == ".webm" else EncodeConfig.codec)
     check_encoding(output, encode)
-    partial = partial_beside(output)
-    try:
-        _encode(source, partial, encode, color_space)
-        return mux([partial], source.path, output, start=source.start, duration=source.duration, metadata=metadata)
-    finally:
-        partial.unlink(missing_ok=True)
+    with unfinished(output) as picture:
+        _encode(source, picture, encode, color_space)
+        return mux(
+            [picture],
+            source.path,
+            output,
+            start=source.start,
+            duration=source.duration,
+            metadata=metadata,
+            work=picture.parent,
+        )
 
 
 def codec_for(info: VideoInfo, output: Path) -> VideoCodec:

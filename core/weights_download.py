@@ -10,7 +10,7 @@ from typing import Any
 
 from ..models.published import Needed, Place, System
 from .download import RemoteFile as RemoteFile
-from .download import Report, download
+from .download import Report, download, told_size
 from .errors import WeightsNotFoundError
 from .weights import Found, find_files, to_download
 
@@ -61,8 +61,7 @@ def ask(place: Place) -> RemoteFile:
     found = _headers(place.url)
     etag = (found.get("X-Linked-ETag") or "").strip('"W/')
     sha256 = place.sha256 or (etag if _SHA256.fullmatch(etag) else "")
-    size = found.get("X-Linked-Size") or ""
-    return RemoteFile(place.url, sha256, int(size) if size.isdigit() else 0)
+    return RemoteFile(place.url, sha256, told_size(found.get("X-Linked-Size")) or 0)
 
 
 def browse(needed: Needed, target: Path) -> str:

@@ -1,6 +1,7 @@
 """What a weights file holds: the keys that tell networks apart and the sizes of their tensors, which are not read."""
 
 import json
+import operator
 import struct
 from collections.abc import Mapping
 from functools import lru_cache
@@ -28,7 +29,8 @@ _TELLING = tuple(
     }
 )
 
-_LONGEST_HEADER = 100_000_000  # of a safetensors file, in bytes
+_LONGEST_HEADER = 25_000_000  # of a safetensors file, in bytes; the largest known have a million
+_LONGEST_VOCABULARY = 100_000_000  # of a tokenizer, in bytes; the largest known have 17 million
 _UNMAPPED = 100_000_000  # bytes of a file of before torch 1.6, which has to be read whole to be looked into
 _SENTINELS = 100  # pieces that T5 adds to those of its SentencePiece file
 
@@ -70,9 +72,11 @@ def _vocabulary(path: Path, size: int) -> Shapes:
 
         return {"tokenizer.Unigram": (load_tokenizer(path).get_vocab_size() + _SENTINELS,)}
     try:
+        if size > _LONGEST_VOCABULARY:
+            raise ValueError("too long")
         model = json.loads(path.read_bytes())["model"]
         return {f"tokenizer.{model['type']}": (len(model["vocab"]),)}
-    except (ValueError, LookupError, TypeError) as error:
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
         raise DamagedWeightsError(
             f"Expected a tokenizer in {path} ({size} bytes), got something else; download or copy it again."
         ) from error
@@ -87,8 +91,8 @@ def _header_shapes(path: Path, size: int) -> Shapes:
     try:
         entries = {key: value for key, value in json.loads(header).items() if key != "__metadata__"}
         end = 8 + length + max((value["data_offsets"][1] for value in entries.values()), default=0)
-        shapes = {key: tuple(value["shape"]) for key, value in entries.items()}
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        shapes = {key: tuple(map(operator.index, value["shape"])) for key, value in entries.items()}
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise DamagedWeightsError(
             f"Expected a whole safetensors file, got {path} ({size} bytes), whose header is damaged; download or copy "
             "it again."

@@ -20,11 +20,13 @@ class WindowPlan:
         look_ahead: further frames it may look at, which the next window yields.
         tiles: sides of the tiles that a frame is worked on in, in pixels of the input; 0 is the whole frame. What each
             is for is the restorer's affair.
+        batches: how many tiles of each kind, or whole frames, are computed at once; empty is one.
     """
 
     length: int
     look_ahead: int = 0
     tiles: tuple[int, ...] = ()
+    batches: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if self.length < 1 or self.look_ahead < 0:
@@ -34,7 +36,7 @@ class WindowPlan:
             )
 
     def smaller(self, height: int, width: int) -> "WindowPlan | None":
-        """Halve what takes most memory and costs least quality: tiles, then the window, then the look-ahead.
+        """Halve what takes most memory and costs least: batches, then tiles, then the window, then the look-ahead.
 
         Args:
             height: of a frame.
@@ -43,6 +45,8 @@ class WindowPlan:
         Returns:
             None if everything is as small as it gets.
         """
+        if any(count > 1 for count in self.batches):
+            return replace(self, batches=tuple(max(count // 2, 1) for count in self.batches))
         sides = [side or max(height, width) for side in self.tiles]
         if any(side > LEAST_TILE for side in sides):
             return replace(self, tiles=tuple(max(side // 2, min(side, LEAST_TILE)) for side in sides))
@@ -54,7 +58,10 @@ class WindowPlan:
 
     def __str__(self) -> str:
         tiles = ", ".join(f"{side} pixels" for side in self.tiles if side)
-        return f"windows of {self.length} frames, {self.look_ahead} ahead, tiles of {tiles or 'the whole frame'}"
+        batches = f", {' and '.join(map(str, self.batches))} at once" if any(n > 1 for n in self.batches) else ""
+        return (
+            f"windows of {self.length} frames, {self.look_ahead} ahead, tiles of {tiles or 'the whole frame'}{batches}"
+        )
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from ..core.errors import SettingError, UnknownCheckpointError, WeightsNotFoundError
 from .catalog import detail_end
+from .exported import is_exported, load_exported
 from .registry import load_network, read_state_dict
 
 
@@ -19,15 +20,22 @@ def load_dialled(path: Path, fidelity: float = 1.0) -> nn.Module:
     Args:
         path: the fidelity end; see ``load_network``.
         fidelity: 1 is the fidelity end, 0 the detail end, which is the file at ``detail_end(path)``. That file may
-            hold only the tensors that differ.
+            hold only the tensors that differ. An exported network stands where it was exported, at 1.
 
     Raises:
-        SettingError: ``fidelity`` is not in [0,1].
+        SettingError: ``fidelity`` is not in [0,1], or below 1 for an exported network.
         WeightsNotFoundError: ``fidelity`` is below 1, and there is no detail end.
         UnknownCheckpointError: the ends are not of one network; and see ``load_network``.
     """
     if not 0 <= fidelity <= 1:
         raise SettingError(f"Expected a fidelity from 0 (most detail) to 1 (most faithful), got {fidelity:g}.")
+    if is_exported(path):
+        if fidelity != 1:
+            raise SettingError(
+                f"Expected fidelity 1 with {path.name}, got {fidelity:g}: it was exported, and cannot be moved; "
+                "export the weights again with the fidelity you want."
+            )
+        return load_exported(path)
     network = load_network(path)
     if fidelity == 1:
         return network

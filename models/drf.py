@@ -16,6 +16,12 @@ from .feed_forward import FeedForward
 _TOKENS_AT_ONCE = 1 << 16
 """Tokens for which the wide activations of the feed-forward exist at the same time during inference."""
 
+_PIXELS_AT_ONCE = 1 << 18
+"""Larger frames are refined in strips of so many pixels during inference, where attention runs in windows."""
+
+_IN_CACHE = 1 << 13
+"""On a CPU both are at most so many, whose activations stay in its cache."""
+
 
 class _Attention(nn.Module):
     def __init__(self, channels: int) -> None:
@@ -79,16 +85,28 @@ class DRF(nn.Module):
         Returns:
             (B,C,H,W), the input included: F + delta.
         """
+        x = self.norm(features)
+        height, width = x.shape[-2:]
+        pixels = _at_once(_PIXELS_AT_ONCE, x)
+        if torch.is_grad_enabled() or not self.window or height * width <= pixels:
+            return self._refine(x, text) + features
+        rows = max(pixels // width // self.window, 1) * self.window  # no window is cut
+        for top in range(0, height, rows):
+            strip = slice(top, top + rows)
+            x[..., strip, :] = self._refine(x[..., strip, :], text) + features[..., strip, :]
+        return x
+
+    def _refine(self, normed: Tensor, text: Tensor) -> Tensor:
+        """What is added to features, (B,C,H,W); after the norm, windows know nothing of each other."""
         block = cast(_Block, self.transformer_blocks[0])
-        x = self._attend_self(self.proj_in(self.norm(features)), block)
+        x = self._attend_self(self.proj_in(normed), block)
         tokens = rearrange(x, "b c h w -> b (h w) c")
         if self.training:
             tokens = block.attend_text(tokens, text)
         else:
-            pieces = tokens.split(_TOKENS_AT_ONCE, dim=1)
+            pieces = tokens.split(_at_once(_TOKENS_AT_ONCE, tokens), dim=1)
             tokens = torch.cat([block.attend_text(piece, text) for piece in pieces], dim=1)
-        x = rearrange(tokens, "b (h w) c -> b c h w", h=features.shape[-2])
-        return self.proj_out(x) + features
+        return self.proj_out(rearrange(tokens, "b (h w) c -> b c h w", h=normed.shape[-2]))
 
     def _attend_self(self, x: Tensor, block: _Block) -> Tensor:
         height, width = x.shape[-2:]
@@ -104,3 +122,7 @@ class DRF(nn.Module):
             tokens, "(b y x) (p q) c -> b c (y p) (x q)", y=x.shape[-2] // side, x=x.shape[-1] // side, p=side
         )
         return x[..., :height, :width]
+
+
+def _at_once(most: int, x: Tensor) -> int:
+    return min(most, _IN_CACHE) if x.device.type == "cpu" else most

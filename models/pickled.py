@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from ..core.errors import DamagedWeightsError, WeightsNotFoundError
+from .pickle_scan import NAMES, check_archive, check_pickles
 
 INNER = ("state_dict", "ema", "params_ema", "params", "model", "module")
 """Under which names a checkpoint may hold the tensors when they are not at its top; the first one there counts."""
@@ -31,7 +32,9 @@ BROKEN_PICKLE = (
     TypeError,
     AttributeError,
     AssertionError,
+    MemoryError,
     struct.error,
+    zipfile.BadZipFile,
 )
 """What ``torch.load`` raises on a file that is cut short, holds code or is none of its own."""
 
@@ -56,15 +59,18 @@ def open_pickled(path: Path, mapped: bool = False) -> Mapping[Any, Any]:
 
     Raises:
         WeightsNotFoundError: there is no such file.
-        DamagedWeightsError: the file is truncated, no checkpoint, or holds code, which is named.
+        DamagedWeightsError: the file is truncated, no checkpoint, wants more memory than its size, or holds code, which
+            is named.
     """
     if not path.is_file():
         raise WeightsNotFoundError(f"Expected a weights file at {path}, found none; check the name or download it.")
     try:
+        zipped = zipfile.is_zipfile(path)
+        if zipped:
+            check_archive(path)
+        check_pickles(path, (NAMES | _trusted()).__contains__)
         with _known_names():
-            checkpoint = torch.load(
-                path, map_location="cpu", weights_only=True, mmap=mapped and zipfile.is_zipfile(path)
-            )
+            checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped and zipped)
     except BROKEN_PICKLE as error:
         raise DamagedWeightsError(
             f"Expected a whole checkpoint in {path} ({path.stat().st_size} bytes), got an error: "
@@ -79,10 +85,31 @@ def inner_name(checkpoint: Mapping[Any, Any]) -> str | None:
 
 
 def tensors_of(checkpoint: Mapping[Any, Any]) -> dict[str, Tensor]:
-    """The tensors of a checkpoint by their keys."""
+    """The tensors of a checkpoint by their keys.
+
+    Raises:
+        DamagedWeightsError: one is larger than what the file holds of it.
+    """
     name = inner_name(checkpoint)
     held = checkpoint if name is None else checkpoint[name]
-    return {key: value for key, value in held.items() if isinstance(value, Tensor) and isinstance(key, str)}
+    found = {key: value for key, value in held.items() if isinstance(value, Tensor) and isinstance(key, str)}
+    check_sizes(found)
+    return found
+
+
+def check_sizes(tensors: Mapping[str, Tensor]) -> None:
+    """Check that every tensor has all of its numbers: one that repeats a few would fill the memory when it is used.
+
+    Raises:
+        DamagedWeightsError: one has not.
+    """
+    for key, value in tensors.items():
+        plain = value.layout is torch.strided and value.device.type == "cpu"
+        if not plain or value.numel() * value.element_size() > value.untyped_storage().nbytes():
+            raise DamagedWeightsError(
+                f"Expected tensors with all of their numbers, got {key[:100]!r} of size {tuple(value.shape)} without; "
+                "get the file from where it was published."
+            )
 
 
 def reason(error: Exception) -> str:
@@ -114,6 +141,13 @@ def _known_names() -> AbstractContextManager[Any]:
     if allow is None:
         return nullcontext()
     return allow([_stand_in(name) for name in _CALLBACKS])
+
+
+def _trusted() -> set[str]:
+    """Names of Lightning's callbacks, and those that the host has told torch to be no danger."""
+    told: list[Any] = getattr(torch.serialization, "get_safe_globals", list)()
+    named = [one[1] if isinstance(one, tuple) else f"{one.__module__}.{one.__qualname__}" for one in told]
+    return {*_CALLBACKS, *named}
 
 
 def _stand_in(name: str) -> type:

@@ -4,11 +4,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from ..core.errors import DamagedWeightsError, UnknownCheckpointError, WeightsNotFoundError
+from ..core.errors import DamagedWeightsError, SettingError, UnknownCheckpointError, WeightsNotFoundError
 from . import raft, text_ovsr
 from .diffvsr import checkpoint as diffvsr
 from .diffvsr.config import ROTARY_KEYS
@@ -19,6 +20,8 @@ from .sdatc import dcm
 from .star import checkpoint as star
 
 StateDict = dict[str, Tensor]
+
+_SPARE_LAYERS = 1000
 
 
 @dataclass(frozen=True)
@@ -174,18 +177,22 @@ def read_state_dict(path: Path, mapped: bool = False) -> StateDict:
         with safe_open(path, framework="pt") as file:
             return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a mapping
     except (SafetensorError, OSError) as error:
-        raise DamagedWeightsError(
-            f"Expected a whole checkpoint in {path} ({path.stat().st_size} bytes), got an error: {reason(error)}; "
-            "it may be cut short: download it again."
-        ) from error
+        raise _damaged(path, error) from error
 
 
 def read_metadata(path: Path) -> dict[str, str]:
-    """The model card in the header of a safetensors file; empty for other formats."""
+    """The model card in the header of a safetensors file; empty for other formats.
+
+    Raises:
+        DamagedWeightsError: the file is cut short or damaged.
+    """
     if path.suffix != ".safetensors":
         return {}
-    with safe_open(path, framework="pt") as file:
-        return dict(file.metadata() or {})
+    try:
+        with safe_open(path, framework="pt") as file:
+            return dict(file.metadata() or {})
+    except (SafetensorError, OSError) as error:
+        raise _damaged(path, error) from error
 
 
 def save_weights(state_dict: Mapping[str, Tensor], path: Path, metadata: Mapping[str, str]) -> None:
@@ -194,6 +201,22 @@ def save_weights(state_dict: Mapping[str, Tensor], path: Path, metadata: Mapping
     partial = path.with_suffix(".partial")
     save_file({key: value.contiguous() for key, value in halves.items()}, partial, dict(metadata))
     partial.replace(path)
+
+
+def _damaged(path: Path, error: Exception) -> DamagedWeightsError:
+    size = f" ({path.stat().st_size} bytes)" if path.is_file() else ""
+    return DamagedWeightsError(
+        f"Expected a whole checkpoint in {path}{size}, got an error: {reason(error)}; it may be cut short: download it "
+        "again."
+    )
+
+
+def _check_numbers(state_dict: StateDict) -> None:
+    """Layers are counted by the numbers in their keys, which no file of few tensors can have high ones of."""
+    most = len(state_dict) + _SPARE_LAYERS
+    for key in state_dict:
+        if any(part.isdecimal() and (len(part) > len(str(most)) or int(part) > most) for part in key.split(".")):
+            raise ValueError(f"the key {key[:100]!r} counts more layers than there are tensors")
 
 
 def _strip(state_dict: StateDict, prefix: str, architecture: Architecture) -> StateDict:
@@ -205,10 +228,13 @@ def _load(architecture: Architecture, state_dict: StateDict, name: str) -> nn.Mo
     floats = {key: value.float() if value.is_floating_point() else value for key, value in state_dict.items()}
     floats = architecture.rename(floats)
     try:
+        _check_numbers(floats)
+        with torch.device("meta"):  # without memory: a size that the other tensors do not bear out must cost none
+            architecture.build(floats).load_state_dict(floats, strict=True, assign=True)
         network = architecture.build(floats)
         # A network built on the meta device has no memory to copy into: it takes the tensors themselves.
         network.load_state_dict(floats, strict=True, assign=any(x.is_meta for x in network.parameters()))
-    except (LookupError, ValueError, ZeroDivisionError, RuntimeError) as error:
+    except (SettingError, LookupError, ValueError, TypeError, ArithmeticError, RuntimeError, MemoryError) as error:
         raise UnknownCheckpointError(
             f"Expected a whole {architecture.name} checkpoint, got {name}, which does not fit: {error}; "
             "it may be from another version or cut short: download it again."

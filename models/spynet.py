@@ -4,6 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .narrow import NarrowConv2d
 from .warp import resize_flow, warp
 
 FULL_LEVELS = 6
@@ -15,12 +16,13 @@ _STRIDE = 2 ** (FULL_LEVELS - 1)
 class _ConvReLU(nn.Module):
     def __init__(self, inputs: int, outputs: int, relu: bool) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(inputs, outputs, 7, padding=3)
+        kind = nn.Conv2d if relu else NarrowConv2d  # only the flow's correction, 2 channels, goes without ReLU
+        self.conv = kind(inputs, outputs, 7, padding=3)
         self.relu = relu
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.conv(x)
-        return F.relu(x) if self.relu else x
+        return F.relu_(x) if self.relu else x
 
 
 class _Level(nn.Module):
@@ -57,15 +59,20 @@ class SPyNet(nn.Module):
     def forward(self, reference: Tensor, support: Tensor) -> Tensor:
         """Flow that warps ``support`` onto ``reference``.
 
+        Only the convolutions compute in the precision of the weights: half precision cannot say where in a wide frame
+        to look, and the levels' corrections are small against the flow that they are added to.
+
         Args:
             reference: (B,3,H,W) RGB in [0,1].
             support: the same shape.
 
         Returns:
-            (B,2,H,W), x then y, in pixels; see ``warp`` for the convention.
+            (B,2,H,W), x then y, in pixels, at least float32; see ``warp`` for the convention.
         """
         height, width = reference.shape[-2:]
         size = (-(-height // _STRIDE) * _STRIDE, -(-width // _STRIDE) * _STRIDE)
+        dtype = torch.promote_types(reference.dtype, torch.float32)
+        reference, support = reference.to(dtype), support.to(dtype)
         flow = self._pyramid_flow(self._pyramid(reference, size), self._pyramid(support, size))
         return resize_flow(flow, (height, width))
 
@@ -78,10 +85,11 @@ class SPyNet(nn.Module):
         return scales[::-1]
 
     def _pyramid_flow(self, reference: list[Tensor], support: list[Tensor]) -> Tensor:
+        weights = next(self.parameters()).dtype
         flow = reference[0].new_zeros(reference[0].shape[0], 2, *reference[0].shape[-2:])
         for level, module in enumerate(self.basic_module):
             if level > 0:
                 flow = 2.0 * F.interpolate(flow, scale_factor=2, mode="bilinear", align_corners=True)
             warped = warp(support[level], flow, padding="border")
-            flow = flow + module(torch.cat([reference[level], warped, flow], dim=1))
+            flow = flow + module(torch.cat([reference[level], warped, flow], dim=1).to(weights)).to(flow.dtype)
         return flow

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from ..core.errors import ShapeError
 from .clip_text import ClipText
 from .drf import DRF
+from .narrow import NarrowConv2d
 from .spynet import SPyNet
 from .text_ovsr_config import LITE, TextOVSRConfig, read_config
 from .warp import warp
@@ -30,7 +31,7 @@ class _ResidualBlock(nn.Module):
         self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.conv2(F.relu(self.conv1(x)))
+        return self.conv2(F.relu_(self.conv1(x))).add_(x)
 
 
 class ResidualBlocks(nn.Module):
@@ -41,7 +42,7 @@ class ResidualBlocks(nn.Module):
         self.inputs = inputs
         self.main = nn.Sequential(
             nn.Conv2d(inputs, channels, 3, padding=1),
-            nn.LeakyReLU(0.1),
+            nn.LeakyReLU(0.1, inplace=True),
             nn.Sequential(*(_ResidualBlock(channels) for _ in range(blocks))),
         )
 
@@ -55,7 +56,31 @@ class _Upsample(nn.Module):
         self.upsample_conv = nn.Conv2d(channels, 4 * channels, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
+        if x.is_cuda and not self.training:
+            return shuffled_convolution(x, self.upsample_conv)
         return F.pixel_shuffle(self.upsample_conv(x), 2)
+
+
+def shuffled_convolution(x: Tensor, layer: nn.Conv2d) -> Tensor:
+    """``pixel_shuffle(layer(x), 2)``, which PyTorch's CUDA kernel would turn from channels_last to contiguous and back.
+
+    The layer's outputs are brought into the order (row, column, channel), so that the shuffle moves whole pixels.
+
+    Args:
+        x: (B,C,H,W).
+        layer: a 3x3 convolution from C to 4C' channels.
+
+    Returns:
+        (B,C',2H,2W), channels_last.
+    """
+    assert layer.bias is not None
+    c = layer.out_channels // 4
+    weight = layer.weight.unflatten(0, (c, 2, 2)).permute(1, 2, 0, 3, 4, 5).flatten(0, 2)
+    bias = layer.bias.view(c, 4).t().reshape(-1)
+    y = F.conv2d(x, weight.contiguous(memory_format=torch.channels_last), bias, padding=1)
+    b, _, h, w = y.shape
+    pixels = y.permute(0, 2, 3, 1).reshape(b, h, w, 2, 2, c)  # (B,4C',H,W) -> (B,H,W,2,2,C')
+    return pixels.permute(0, 1, 3, 2, 4, 5).reshape(b, 2 * h, 2 * w, c).permute(0, 3, 1, 2)
 
 
 class _Core(nn.Module):
@@ -71,7 +96,7 @@ class _Core(nn.Module):
         self.upsample1 = _Upsample(c)
         self.upsample2 = _Upsample(c)
         self.conv_hr = nn.Conv2d(c, c, 3, padding=1)
-        self.conv_last = nn.Conv2d(c, 3, 3, padding=1)
+        self.conv_last = NarrowConv2d(c, 3, 3, padding=1)
         self.text_encoder = ClipText(config.text)
         self.text_proj = nn.Sequential(
             nn.Linear(config.text.width, config.text_hidden), nn.GELU(), nn.Linear(config.text_hidden, c)
@@ -94,7 +119,7 @@ class TextOVSR(nn.Module):
         self.config = config or TextOVSRConfig()
         self.image_cleaning = nn.Sequential(
             ResidualBlocks(3, self.config.channels, self.config.cleaning_blocks),
-            nn.Conv2d(self.config.channels, 3, 3, padding=1),
+            NarrowConv2d(self.config.channels, 3, 3, padding=1),
         )
         self.basicvsr = _Core(self.config)
 
@@ -170,12 +195,15 @@ class TextOVSR(nn.Module):
         return features + self.basicvsr.backward_cross_attn(features, text)
 
     def reconstruct(self, backward: Tensor, forward: Tensor, cleaned: Tensor) -> Tensor:
-        """Both directions' features (N,C,H,W) and the cleaned frames (N,3,H,W) -> (N,3,4H,4W)."""
+        """Both directions' features (N,C,H,W) and the cleaned frames (N,3,H,W) -> (N,3,4H,4W).
+
+        The result is as precise as the more precise of them.
+        """
         core = self.basicvsr
         x = core.fusion(torch.cat([backward, forward], dim=1))
-        x = F.leaky_relu(core.upsample1(F.leaky_relu(x, 0.1)), 0.1)
-        x = F.leaky_relu(core.upsample2(x), 0.1)
-        x = core.conv_last(F.leaky_relu(core.conv_hr(x), 0.1))
+        x = F.leaky_relu_(core.upsample1(F.leaky_relu_(x, 0.1)), 0.1)
+        x = F.leaky_relu_(core.upsample2(x), 0.1)
+        x = core.conv_last(F.leaky_relu_(core.conv_hr(x), 0.1))
         return x + F.interpolate(cleaned, scale_factor=4, mode="bilinear", align_corners=False)
 
     def _flows(self, frames: Tensor) -> tuple[Tensor, Tensor]:

@@ -45,8 +45,16 @@ LITE = TextOVSRConfig(
 """``textovsr-lite``: made to run on a CPU."""
 
 
+_WIDEST_WINDOW = 256
+"""Side of an attention window; frames are filled up to whole ones, and no tensor's size bears it out."""
+
+
 def read_config(state_dict: dict[str, Tensor]) -> TextOVSRConfig:
-    """Read the configuration off a bare state_dict (keys as in the class, no prefix)."""
+    """Read the configuration off a bare state_dict (keys as in the class, no prefix).
+
+    Raises:
+        LookupError, ValueError: a tensor that tells a size is missing, or tells what cannot be.
+    """
 
     def count(prefix: str) -> int:
         numbers = {key[len(prefix) :].split(".")[0] for key in state_dict if key.startswith(prefix)}
@@ -62,13 +70,16 @@ def read_config(state_dict: dict[str, Tensor]) -> TextOVSRConfig:
         hidden=state_dict[f"{tower}encoder.layers.0.mlp.fc1.weight"].shape[0],
         tokens=state_dict[f"{tower}embeddings.position_embedding.weight"].shape[0],
     )
-    window = state_dict.get("basicvsr.backward_cross_attn.attention_window")
+    stored = state_dict.get("basicvsr.backward_cross_attn.attention_window")
+    window = 0 if stored is None else int(stored)
+    if not 0 <= window <= _WIDEST_WINDOW:
+        raise ValueError(f"an attention window of {window} pixels")
     return TextOVSRConfig(
         channels=state_dict["basicvsr.fusion.weight"].shape[0],
         blocks=count("basicvsr.forward_resblocks_layer10_po.main.2."),
         cleaning_blocks=count("image_cleaning.0.main.2."),
         flow_levels=count("basicvsr.spynet.basic_module."),
-        attention_window=0 if window is None else int(window),
+        attention_window=window,
         text_hidden=state_dict["basicvsr.text_proj.0.weight"].shape[0],
         negative="basicvsr.forward_resblocks_layer10.main.0.weight" in state_dict,
         text=text,

@@ -6,6 +6,7 @@ knows tensors, numbers and names, and nothing else.
 """
 
 import io
+import itertools
 import pickle
 import zipfile
 from collections import OrderedDict
@@ -17,6 +18,8 @@ import torch
 from torch import Tensor
 
 from ..core.errors import DamagedWeightsError
+from .pickle_scan import check_archive, check_pickles
+from .pickled import check_sizes
 
 _STORAGES = {
     "DoubleStorage": torch.float64,
@@ -42,17 +45,20 @@ _BROKEN = (
     TypeError,
     ValueError,
     AttributeError,
+    MemoryError,
+    StopIteration,
 )
+_MOST = 1_000_000  # tensors and modules of an archive
 
 
 def is_torchscript(path: Path) -> bool:
     """Whether a file is a TorchScript archive, as OpenAI's CLIP files are; nothing of it is loaded."""
-    if not zipfile.is_zipfile(path):
-        return False
     try:
+        if not zipfile.is_zipfile(path):
+            return False
         with zipfile.ZipFile(path) as archive:
             return any(name.endswith(_CODE) for name in archive.namelist())
-    except (zipfile.BadZipFile, OSError):
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
         return False
 
 
@@ -66,15 +72,21 @@ def read_torchscript(path: Path) -> dict[str, Tensor]:
             names.
     """
     try:
+        check_archive(path, with_code=True)
+        check_pickles(path, lambda name: True)  # the unpickler looks at the names
         with zipfile.ZipFile(path) as archive:
             root = next(name for name in archive.namelist() if name.endswith(_CODE)).removesuffix(_CODE)
+            if "/" in root:  # its records could lie in the folder of the code
+                raise ValueError(f"its tensors lie in {root}")
             module = _Unpickler(archive, root).load()
-        return dict(_named(module, ""))
+        found = dict(itertools.islice(_named(module, "", []), _MOST))
     except _BROKEN as error:
         raise DamagedWeightsError(
             f"Expected a whole TorchScript archive of plain modules in {path} ({path.stat().st_size} bytes), got an "
             f"error: {error}; it may be cut short: download it again, or convert it to safetensors."
         ) from error
+    check_sizes(found)
+    return found
 
 
 class _Module:
@@ -127,9 +139,13 @@ def _first(value: Any, *_: object) -> Any:
     return value
 
 
-def _named(module: Any, prefix: str) -> Iterator[tuple[str, Tensor]]:
+def _named(module: Any, prefix: str, seen: list[object]) -> Iterator[tuple[str, Tensor]]:
+    """Tensors by their names; modules that hold each other many times over would never come to an end."""
+    seen.append(module)
+    if len(seen) > _MOST:
+        raise ValueError(f"it has more than {_MOST} modules")
     for name, value in vars(module).items():
         if isinstance(value, Tensor):
             yield prefix + name, value
         elif isinstance(value, _Module):
-            yield from _named(value, f"{prefix}{name}.")
+            yield from _named(value, f"{prefix}{name}.", seen)

@@ -6,6 +6,12 @@ from torch import Tensor
 
 from ..core.errors import ShapeError
 
+_AT_ONCE = 1 << 25
+"""Numbers in half precision that are made single ones at the same time."""
+
+_ZEROS_ONLY = ("mps",)
+"""Devices whose sampling knows no border, before PyTorch 2.13."""
+
 
 def warp(x: Tensor, flow: Tensor, padding: str = "zeros") -> Tensor:
     """Sample ``x`` where ``flow`` points (backward warping).
@@ -40,13 +46,26 @@ def warp(x: Tensor, flow: Tensor, padding: str = "zeros") -> Tensor:
         ),
         dim=-1,
     )  # (B,2,H,W) -> (B,H,W,2)
-    sampled = F.grid_sample(x.to(dtype), grid.to(dtype), mode="bilinear", padding_mode=padding, align_corners=True)
-    return sampled.to(x.dtype)
+    if x.dtype == dtype:
+        return _sample(x, grid.to(dtype), padding)
+    sampled = torch.empty_like(x, memory_format=torch.channels_last)  # as the convolution that follows wants it
+    channels = max(_AT_ONCE // (x.numel() // x.shape[1]), 1)
+    for first in range(0, x.shape[1], channels):
+        group = slice(first, first + channels)
+        sampled[:, group] = _sample(x[:, group].to(dtype), grid.to(dtype), padding)
+    return sampled
+
+
+def _sample(x: Tensor, grid: Tensor, padding: str) -> Tensor:
+    if padding == "border" and x.device.type in _ZEROS_ONLY:
+        grid, padding = grid.clamp(-1, 1), "zeros"  # the same, since the outermost pixels' centres are at -1 and 1
+    return F.grid_sample(x, grid, mode="bilinear", padding_mode=padding, align_corners=True)
 
 
 def resize_flow(flow: Tensor, size: tuple[int, int], align_corners: bool = False) -> Tensor:
     """Resize a flow field (B,2,H,W) to ``size`` (height, width), its vectors scaled along."""
     height, width = flow.shape[-2:]
     resized = F.interpolate(flow, size=size, mode="bilinear", align_corners=align_corners)
-    factors = torch.tensor([size[1] / width, size[0] / height], device=flow.device, dtype=flow.dtype)
-    return resized * factors.view(1, 2, 1, 1)
+    factors = flow.new_full((1, 2, 1, 1), size[1] / width)  # on the device from the beginning: nothing waits
+    factors[:, 1] = size[0] / height
+    return resized * factors

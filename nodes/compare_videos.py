@@ -11,8 +11,8 @@ from comfy_api.latest import Input, io
 from ..core.errors import EmptyVideoError
 from ..core.job import Source
 from ..core.transcode import save_video
-from .host.folders import temporary_path
 from .host.frames_route import pictures, shown_file
+from .host.passing import for_canvas, passing_path
 from .host.progress import check_cancelled
 from .search_aliases import search_aliases
 from .video_file import as_source
@@ -78,9 +78,9 @@ def _shown(name: str, source: Source) -> dict[str, Any]:
 
 def _reachable(source: Source) -> Source:
     """The same video in a folder whose files the canvas may see: as another name for the file, or as a copy."""
-    if shown_file(source.path) is not None:
+    if shown_file(for_canvas(source.path)) is not None:
         return source
-    path = temporary_path(source.path.suffix)
+    path = for_canvas(passing_path(source.path.suffix))
     with contextlib.suppress(OSError):
         os.link(source.path, path)
     if not path.exists():

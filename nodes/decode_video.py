@@ -12,7 +12,7 @@ from ..core.job import Source
 from ..core.latents import SOURCE
 from .common_inputs import codec_input, color_fix_input, crf_input
 from .frames import exact_rate
-from .host.folders import temporary_path
+from .host.passing import passing_path
 from .host.progress import check_cancelled, progress_reporter
 from .host.vae import HostCodec
 from .search_aliases import search_aliases
@@ -71,9 +71,9 @@ class DecodeVideo(io.ComfyNode):
         frames = islice(decode_latents(latents, codec, check_cancelled), job.frames)
         cropped = frames if size is None else map(size.cropped, frames)
         origin = None if source is None else as_source(source)
-        output = temporary_path(SUFFIX[job.encode.codec])
-        made = video_from_frames(cropped, output, job, origin, progress_reporter(cls))
-        return io.NodeOutput(VideoFile(Source(made.path)))
+        output = passing_path(SUFFIX[job.encode.codec])
+        video_from_frames(cropped, output, job, origin, progress_reporter(cls))
+        return io.NodeOutput(VideoFile(Source(output)))
 
 
 def _job(

@@ -9,7 +9,7 @@ from ..core.degrade.config import PRESETS, SCALES, DegradeConfig
 from ..core.degrade.video import FINE, DegradeJob, degrade_video
 from ..core.job import Source
 from .common_inputs import codec_input, crf_input
-from .host.folders import temporary_path
+from .host.passing import passing_path
 from .host.progress import check_cancelled, progress_reporter
 from .search_aliases import search_aliases
 from .video_file import VideoFile, as_source
@@ -64,9 +64,9 @@ class DegradeVideo(io.ComfyNode):
         """Degrade into a temporary file."""
         config = DegradeConfig(preset, seed, _SCALE_NAMES[scale], drift)
         job = DegradeJob(config, replace(FINE, codec=codec, crf=crf))
-        output = temporary_path(SUFFIX[codec])
+        output = passing_path(SUFFIX[codec])
         done = degrade_video(as_source(video), output, job, progress_reporter(cls), check_cancelled)
-        return io.NodeOutput(VideoFile(Source(done.path)), done.degradation.text, done.degradation.to_json())
+        return io.NodeOutput(VideoFile(Source(output)), done.degradation.text, done.degradation.to_json())
 
 
 def _degradation() -> list[io.Input]:

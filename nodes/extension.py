@@ -6,6 +6,7 @@ import sys
 
 from comfy_api.latest import ComfyExtension, io
 
+from .given import guarded
 from .replacements import register_replacements
 
 logger = logging.getLogger(__name__)
@@ -59,7 +60,7 @@ class TextOVSRExtension(ComfyExtension):
 def load_node(module: str, name: str) -> type[io.ComfyNode] | None:
     """Import one node class; return None, and log what to install, when a package it needs is missing."""
     try:
-        return getattr(importlib.import_module(f".{module}", __package__), name)
+        return guarded(getattr(importlib.import_module(f".{module}", __package__), name))
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
         if not missing or missing == (__package__ or "").partition(".")[0]:

@@ -31,7 +31,7 @@ def restore_images(images: Tensor, restorer: Restorer, job: Job, report: Report,
     results = []
     for image in restore_frames(_timed(images), restorer, job, check):
         original = images[len(results), ..., :3].permute(2, 0, 1)  # (H,W,C) -> (C,H,W)
-        results.append(image.permute(1, 2, 0))  # (C,H,W) -> (H,W,C)
+        results.append(image.permute(1, 2, 0).float().cpu())  # (C,H,W) -> (H,W,C)
         report(Progress(len(results), count, time.monotonic() - began, image, original=original))
     return torch.stack(results)
 

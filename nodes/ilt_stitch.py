@@ -13,7 +13,7 @@ from ..core.overlaps import CURVES, Curve, check_overlap, place_windows
 from ..core.split import count_frames, read_windows
 from ..core.stitch import stitch
 from ..core.video.probe import probe
-from .host.folders import temporary_path
+from .host.passing import passing_path
 from .host.progress import check_cancelled, progress_reporter
 from .latent_windows import frames_of, join, join_latents, place_of
 from .search_aliases import search_aliases
@@ -134,9 +134,9 @@ def _join_videos(
     pictures = read_windows(windows, [len(place) for place in places], check_cancelled)
     frames = places[-1].stop - places[0].start
     job = FramesJob(frames, encode=FINE, frame_rate=probe(windows[0].path).frame_rate)
-    output = temporary_path(SUFFIX[FINE.codec])
-    made = video_from_frames(stitch(pictures, places, curve), output, job, source, progress_reporter(node))
-    return VideoFile(Source(made.path), frames)
+    output = passing_path(SUFFIX[FINE.codec])
+    video_from_frames(stitch(pictures, places, curve), output, job, source, progress_reporter(node))
+    return VideoFile(Source(output), frames)
 
 
 def _places(windows: list[Any], lengths: Sequence[int], overlap: int, start: list[int] | None) -> tuple[range, ...]:

@@ -17,9 +17,11 @@ from ..core.text.vlm_download import REPOSITORY, SUGGESTED, download_vlm
 from ..core.text.vlm_folders import AUTO, Precision, find_vlm
 from ..core.text.vtt import write_text
 from .common_inputs import cut_threshold_input
-from .host.folders import captions_path, vlm_folders, vlm_names
+from .host.folders import vlm_folders, vlm_names
 from .host.frames_route import shown_file
 from .host.models import loaded_vlm
+from .host.outputs import captions_path, prefix_fault
+from .host.passing import for_canvas
 from .host.progress import check_cancelled, progress_reporter, show_text
 from .search_aliases import search_aliases
 from .video_file import as_source
@@ -58,6 +60,11 @@ class LLaVACaption(io.ComfyNode):
         )
 
     @classmethod
+    def validate_inputs(cls, filename_prefix: str | None = None) -> bool | str:
+        """Say before the run that the prefix leads out of the output folder; without one the video's name is taken."""
+        return prefix_fault((filename_prefix or "").strip() or None)
+
+    @classmethod
     def execute(
         cls, video: Input.Video, captions: str = "", filename_prefix: str = "", **settings: Any
     ) -> io.NodeOutput:
@@ -68,7 +75,7 @@ class LLaVACaption(io.ComfyNode):
         path.write_bytes(text.encode())
         count = text.count("-->")
         show_text(cls, f"{count} caption{'s' if count != 1 else ''}, saved as {path.name}\n\n{text[:_SHOWN]}")
-        shown = shown_file(source.path)
+        shown = shown_file(for_canvas(source.path))
         video_shown = None if shown is None else {**shown, "deinterlace": source.deinterlace, "start": source.start}
         return io.NodeOutput(text, ui={"text": [text], "captioned": [{"video": video_shown}]})
 

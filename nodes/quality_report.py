@@ -15,8 +15,9 @@ from ..core.quality.report import QualityReport as Found
 from ..core.quality.report_files import save_page
 from ..core.quality.report_pictures import draw_profile, draw_timelines, read_thumbnails
 from ..core.quality.report_text import write_report, write_worst
-from .host.folders import clip_folders, output_path
-from .host.models import compute_device, loaded_clip_iqa
+from .host.folders import clip_folders
+from .host.models import compute_device, device_with_room, loaded_clip_iqa
+from .host.outputs import output_path, prefix_fault
 from .host.progress import frame_reporter, show_text
 from .search_aliases import search_aliases
 from .timeline_output import report_timeline
@@ -33,6 +34,9 @@ SETS: dict[str, tuple[str, ...]] = {
 """Names of measures by what a user chooses; one that cannot be taken is left out, and the report says so."""
 
 AUTOMATIC = "automatic"
+
+_DEEP_BYTES = 4_000_000_000
+"""Room for the networks of pyiqa, which ComfyUI does not manage, and for their work."""
 
 
 class QualityReport(io.ComfyNode):
@@ -71,6 +75,11 @@ class QualityReport(io.ComfyNode):
         )
 
     @classmethod
+    def validate_inputs(cls, filename_prefix: str | None = None) -> bool | str:
+        """Say before the run that the prefix leads out of the output folder."""
+        return prefix_fault(filename_prefix)
+
+    @classmethod
     def execute(
         cls,
         video: Input.Video,
@@ -101,13 +110,14 @@ class QualityReport(io.ComfyNode):
 
 def _config(settings: dict[str, Any]) -> ReportConfig:
     typed = tuple(name.strip() for name in settings.get("metrics", "").split(",") if name.strip())
+    deep = any(name in DEEP for name in typed)
     by = settings.get("worst_by", AUTOMATIC)
     return ReportConfig(
         metrics=typed or SETS[settings.get("measures", ALL)],
         lenient=not typed,
         worst_by="" if by == AUTOMATIC else by,
         worst=settings.get("worst", ReportConfig.worst),
-        device=str(compute_device()),
+        device=str(device_with_room(_DEEP_BYTES) if deep else compute_device()),
         **{name: settings[name] for name in ("every", "window", "resize", "line") if name in settings},
     )
 

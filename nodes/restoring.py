@@ -9,7 +9,8 @@ from ..core.job import Job, Source
 from ..core.pipeline import restore_video
 from ..core.restorer import Restorer
 from .frames import restore_images
-from .host.folders import job_place, temporary_path
+from .host.folders import job_place
+from .host.passing import passing_path
 from .host.progress import check_cancelled, progress_reporter, show_outcome
 from .video_file import VideoFile, as_source
 
@@ -22,7 +23,7 @@ def restore(node: type[io.ComfyNode], video: Input.Video | Tensor, restorer: Res
     report = progress_reporter(node)
     if isinstance(video, torch.Tensor):
         return restore_images(video, restorer, job, report, check_cancelled)
-    output = temporary_path(SUFFIX[job.encode.codec])
+    output = passing_path(SUFFIX[job.encode.codec])
     result = restore_video(as_source(video), restorer, output, job, report, check_cancelled, job_place())
     show_outcome(node, result)
-    return VideoFile(Source(result.path))
+    return VideoFile(Source(output))

@@ -3,7 +3,8 @@
 from comfy_api.latest import Input, io, ui
 
 from ..core.transcode import save_video
-from .host.folders import output_path, workflow_tags
+from .host.folders import workflow_tags
+from .host.outputs import output_path, prefix_fault
 from .search_aliases import search_aliases
 from .video_file import as_source
 
@@ -43,6 +44,11 @@ class SaveVideo(io.ComfyNode):
             hidden=[io.Hidden.prompt, io.Hidden.extra_pnginfo],
             is_output_node=True,
         )
+
+    @classmethod
+    def validate_inputs(cls, filename_prefix: str | None) -> bool | str:
+        """Say before the run that the prefix leads out of the output folder."""
+        return prefix_fault(filename_prefix)
 
     @classmethod
     def execute(cls, video: Input.Video, filename_prefix: str, container: str = "auto") -> io.NodeOutput:

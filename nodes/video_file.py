@@ -17,6 +17,7 @@ from ..core.video.audio import read_audio
 from ..core.video.probe import VideoInfo, probe
 from ..core.video.reader import VideoReader
 from .host.folders import temporary_path
+from .host.passing import kept, passing_path
 
 _CLOCK_ERROR = 1e-6
 
@@ -74,7 +75,7 @@ class VideoFile(Input.Video):
         """The path. A host that knows no trim windows gets a file that is already trimmed, made once."""
         whole = self.source.start == 0 and self.source.duration is None
         if whole or hasattr(Input.Video, "get_active_trim_window"):
-            return str(self.source.path)
+            return str(kept(self.source.path))
         if self._trimmed is None or not self._trimmed.exists():
             self._trimmed = temporary_path(".mp4")
             save_video(self.source, self._trimmed)
@@ -177,10 +178,10 @@ def as_source(video: Input.Video) -> Source:
     stream = video.get_stream_source()
     window = getattr(video, "get_active_trim_window", lambda: (0.0, 0.0))()
     if not isinstance(stream, str | Path):
-        path = temporary_path(".mkv")
+        path = passing_path(".mkv")
         path.write_bytes(stream.getbuffer())
         stream = path
-    return Source(Path(stream), window[0], window[1] or None)
+    return Source(stream if isinstance(stream, Path) else Path(stream), window[0], window[1] or None)
 
 
 def _store(video: InputImpl.VideoFromComponents) -> Path:
@@ -188,7 +189,7 @@ def _store(video: InputImpl.VideoFromComponents) -> Path:
     from .frames import exact_rate, write_frames
 
     components = video.get_components()
-    sound, picture, path = temporary_path(".mp4"), temporary_path(".mkv"), temporary_path(".mkv")
+    sound, picture, path = temporary_path(".mp4"), temporary_path(".mkv"), passing_path(".mkv")
     video.save_to(str(sound))
     write_frames(components.images, exact_rate(float(components.frame_rate)), picture)
     mux(picture, sound, path)

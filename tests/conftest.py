@@ -4,11 +4,16 @@ import os
 import shutil
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from textovsr.tools.environment import BROWSERS
 
 ROOT = Path(__file__).resolve().parent.parent
+
+# A busy machine is no failure; all else stays as hypothesis has it here or in CI.
+hypothesis.settings.register_profile("patient", hypothesis.settings.default, deadline=None)
+hypothesis.settings.load_profile("patient")
 
 
 @pytest.fixture(scope="session")

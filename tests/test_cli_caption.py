@@ -83,8 +83,8 @@ def test_a_download_is_only_what_was_asked_for(
         (["none.mp4"], "Expected a video file"),
         (["{video}", "--frames", "0"], "at least 1 frame per scene"),
         (["{video}", "--prompt", " "], "Expected a prompt"),
-        (["{video}", "--output", "{video}"], "other than the video"),
-        (["{video}", "--output", "no/such/folder.vtt"], "in a folder that exists"),
+        (["{video}", "--output", "{video}"], "other than the input"),
+        (["{video}", "--output", "no/such/folder.vtt"], "Expected a folder no/such to write to"),
         (["{video}", "--model", "{folder}"], r"model's folder with config.json"),
     ],
 )

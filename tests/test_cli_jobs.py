@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from textovsr import cli
-from textovsr.tests.helpers.cli import command, environ, make_video
+from textovsr.tests.helpers.cli import command, environ, interruptible, make_video
 from textovsr.tests.helpers.frames import decoded, packets
 from textovsr.tests.helpers.networks import save_tiny
 from textovsr.tests.helpers.threads import one_thread as one_thread
@@ -30,14 +30,8 @@ def interrupted(tmp_path_factory: pytest.TempPathFactory, weights: Path) -> tupl
     """The folder of a job on in.mp4 that Ctrl-C stopped after its first segments, and what it said."""
     folder = tmp_path_factory.mktemp("interrupted")
     make_video(folder / "in.mp4", (96, 64), frames=FRAMES)
-    with subprocess.Popen(
-        command("upscale", "in.mp4", "out.mp4", "--weights", weights, "--segment", 8, "--window", 4, *ONE_SHOT),
-        cwd=folder,
-        env=environ(),
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
-    ) as running:
+    small = ("--weights", weights, "--segment", 8, "--window", 4, *ONE_SHOT)
+    with interruptible("upscale", "in.mp4", "out.mp4", *small, cwd=folder) as running:
         assert running.stderr is not None
         while int(running.stderr.readline().split("/")[0]) < 24:
             pass
@@ -134,7 +128,7 @@ def test_a_running_job_is_left_alone(tmp_path: Path, weights: Path, capsys: pyte
         assert cli.main(["jobs", str(tmp_path), "--remove"]) == 0
         assert capsys.readouterr().out.startswith("running")
         assert cli.main([str(argument) for argument in arguments]) == 1
-        assert "another run is at work" in capsys.readouterr().err
+        assert f"process {running.pid} on " in capsys.readouterr().err
         running.kill()
 
 

@@ -150,7 +150,7 @@ def test_nothing_is_overwritten_unasked(
     assert rows.read_text() == "mine"
     score(capsys, videos[0], *options, "--overwrite")
     assert rows.read_text().startswith("frame,")
-    assert "none of the videos" in score(capsys, videos[0], "--csv", videos[0], "--overwrite", code=1)
+    assert "an output other than the input" in score(capsys, videos[0], "--csv", videos[0], "--overwrite", code=1)
 
 
 @pytest.fixture

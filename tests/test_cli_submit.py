@@ -202,3 +202,16 @@ def test_the_board_draws_over_its_line_and_keeps_the_news() -> None:
         "clip.mov: done in 0 s, clip.mp4".ljust(len(line)) + "\n",
         "1/1\n",
     ]
+
+
+def test_the_board_falls_silent_when_nobody_reads_it() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    task = Task(Path("clip.mov"), "key")
+    task.state, task.server = "queued", "http://a:1"
+    with os.fdopen(writing, "w") as stream:
+        board = Board(stream)
+        board([task])
+        task.state = "running"
+        board([task])
+        board.close()

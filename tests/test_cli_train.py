@@ -16,7 +16,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from textovsr import cli
-from textovsr.tests.helpers.cli import command, environ, make_video
+from textovsr.tests.helpers.cli import interruptible, make_video
 from textovsr.tests.helpers.threads import one_thread as one_thread
 from textovsr.training.noise_bank import load_bank
 
@@ -104,14 +104,7 @@ def stop_after_a_save(folder: Path, how: signal.Signals) -> str:
     """Run until a further state is there, and stop it; returns what it said."""
     path = folder / "run" / "state.pt"
     before = path.stat().st_mtime_ns if path.exists() else 0
-    with subprocess.Popen(
-        command("train", "--config", "settings.json", "--quiet"),
-        cwd=folder,
-        env=environ(),
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
-    ) as process:
+    with interruptible("train", "--config", "settings.json", "--quiet", cwd=folder) as process:
         while process.poll() is None and not (path.exists() and path.stat().st_mtime_ns != before):
             time.sleep(0.01)
         process.send_signal(how)

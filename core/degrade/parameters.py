@@ -86,7 +86,7 @@ class Degradation:
             config = DegradeConfig(**{field.name: values[field.name] for field in fields(DegradeConfig)})
             height, width = values["size"]
             return cls(config, (int(height), int(width)), tuple(_operation(entry) for entry in values["chain"]))
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise SettingError(f"Expected the parameters of a degradation as JSON, got {error!r}.") from error
 
 

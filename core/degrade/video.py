@@ -3,7 +3,6 @@
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,10 +10,10 @@ import torch
 from torch import Tensor
 
 from ..config import QUEUE, EncodeConfig
-from ..durable import partial_beside
 from ..errors import OutputError
 from ..job import Progress, Report, Source
 from ..stages import working_ahead
+from ..unfinished import unfinished
 from ..video.encoders import check_output, check_stream, spec_like
 from ..video.mux import MuxReport, mux
 from ..video.reader import Frame, VideoReader
@@ -92,19 +91,25 @@ def degrade_video(
     if not output.parent.is_dir():
         raise OutputError(f"Expected a folder {output.parent} to write to, found none; make it, or correct the path.")
     began = time.monotonic()
-    partial = partial_beside(output)
-    with ExitStack() as stack:
-        stack.callback(lambda: partial.unlink(missing_ok=True))
-        reader = stack.enter_context(
-            VideoReader(
-                source.path, source.start, source.duration, deinterlace=source.deinterlace, strict=source.strict
-            )
-        )
+    with (
+        unfinished(output) as picture,
+        VideoReader(
+            source.path, source.start, source.duration, deinterlace=source.deinterlace, strict=source.strict
+        ) as reader,
+    ):
         degradation = Degradation.sample(job.config, (reader.info.height, reader.info.width))
         run = _Run(reader, degradation, job, report, check)
-        frames, notes = run.write(partial, began, reader.info.frames_in(source.start, source.duration))
+        frames, notes = run.write(picture, began, reader.info.frames_in(source.start, source.duration))
         tags = {PARAMETERS_TAG: degradation.to_json(indent=None)}
-        streams = mux([partial], source.path, output, start=source.start, duration=source.duration, metadata=tags)
+        streams = mux(
+            [picture],
+            source.path,
+            output,
+            start=source.start,
+            duration=source.duration,
+            metadata=tags,
+            work=picture.parent,
+        )
         seconds = time.monotonic() - began
         lost = (*reader.report.lost, *streams.damaged)
         notes = (*reader.report.notes, *notes)

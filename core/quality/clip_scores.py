@@ -19,6 +19,7 @@ from ..video.cuts import mark_cuts
 from ..video.reader import VideoReader
 from .clip_iqa import ClipIqa, Pair, pair_name
 from .plot_parts import Series, Timeline
+from .rows import heading
 
 Report = Callable[[int, int | None, Tensor], None]
 """Takes the number of frames seen so far, of all if that is known, and the newest one, (3,H,W)."""
@@ -86,7 +87,7 @@ class FrameScores:
         columns += [[f"{v:.6f}" for v in column] for column in (self.scores, *(self.values if several else ()))]
         file = io.StringIO()
         table = csv.writer(file, lineterminator="\n")
-        table.writerow(head + [pair_name(pair) for pair in self.pairs if several])
+        table.writerow(head + [heading(pair_name(pair)) for pair in self.pairs if several])
         table.writerows(zip(*columns, strict=True))
         return file.getvalue()
 

@@ -12,9 +12,10 @@ from torch import Tensor
 
 from ..config import CUT_THRESHOLD, DEVICE
 from ..device import pick_device
-from ..durable import partial_beside
+from ..durable import writing_explained
 from ..errors import EmptyVideoError, SettingError
 from ..job import Source
+from ..unfinished import unfinished
 from ..video.cuts import mark_cuts
 from ..video.reader import Frame, VideoReader
 from .clip_iqa import load_found_clip_iqa
@@ -250,12 +251,9 @@ class _Run:
         if rows is None:
             return path
         rows.parent.mkdir(parents=True, exist_ok=True)
-        partial = partial_beside(rows)
-        try:
+        with unfinished(rows) as partial, writing_explained(rows):
             shutil.copyfile(path, partial)
             return partial.replace(rows)
-        finally:
-            partial.unlink(missing_ok=True)
 
 
 def _total(reader: VideoReader, source: Source) -> int | None:

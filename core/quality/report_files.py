@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from ..durable import disk_full_explained, partial_beside
+from ..durable import writing_explained
+from ..unfinished import unfinished
 from .report import QualityReport
 from .report_html import write_html
 from .report_pictures import read_thumbnails
@@ -17,10 +18,6 @@ def save_page(report: QualityReport, path: Path) -> Path:
     """
     page = write_html(report, list(read_thumbnails(report)))
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = partial_beside(path)
-    try:
-        with disk_full_explained(path):
-            partial.write_text(page, "utf-8")
+    with unfinished(path) as partial, writing_explained(path):
+        partial.write_text(page, "utf-8")
         return partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)

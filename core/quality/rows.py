@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _FIXED = ("frame", "seconds", "shot", "reference_seconds")
 
 
@@ -50,6 +51,11 @@ class RowWriter:
         """Append a row; what is missing or no number is an empty cell."""
         fixed = [row.frame, f"{row.seconds:.6f}", row.shot, _cell(row.reference_seconds, ".6f")]
         self._csv.writerow([*fixed, *(_cell(row.values.get(name, math.nan), ".6g") for name in self._names)])
+
+
+def heading(text: str) -> str:
+    """A column's name as spreadsheets take it for text: one that begins like a formula gets an apostrophe."""
+    return f"'{text}" if text[:1] in _FORMULA else text
 
 
 def read_rows(path: Path) -> Iterator[Row]:

@@ -11,7 +11,7 @@ from torch import Tensor
 from ...models.sdatc.dcm import Dcm, DcmConfig, fill_up
 from ..config import SCALE, SMALLEST_TILE, RecurrentConfig
 from ..restorer import PromptedFrame
-from ..tiles import Check, apply_tiled
+from ..tiles import Check, Tiles, apply_tiled
 from ..windows import Window, WindowPlan
 from .fingerprint import fingerprint
 
@@ -92,8 +92,8 @@ class DcmShot:
         def upscale(windows: Tensor) -> Tensor:
             return network(F.pixel_shuffle(windows, side))
 
-        tile = -(-self._tile // side)
-        result = apply_tiled(upscale, F.pixel_unshuffle(filled, side), tile, CONTEXT, check, SCALE * side)
+        tiles = Tiles(-(-self._tile // side), CONTEXT, scale=SCALE * side)
+        result = apply_tiled(upscale, F.pixel_unshuffle(filled, side), tiles, check)
         return result[..., : SCALE * h, : SCALE * w]
 
 

@@ -8,24 +8,32 @@ that no border can be seen.
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from ...models.text_ovsr import MAX_CLEANING_PASSES, MIN_SIDE, TextOVSR
-from ...models.warp import warp
-from ..config import SCALE, TILE, RecurrentConfig
+from ...models.text_ovsr import MAX_CLEANING_PASSES, TextOVSR
+from ..config import GPU_PIXELS, GPU_WINDOW, SCALE, TILE, RecurrentConfig
+from ..lane import Lane
 from ..restorer import PromptedFrame
 from ..text.encode import tokenize
-from ..tiles import Check, apply_tiled
+from ..tiles import Check
 from ..windows import Window, WindowPlan
-from .memory import plan_memory
+from .memory import Costs, plan_memory
+from .precision import pick_dtype
+from .text_ovsr_fast import Fast
+from .text_ovsr_work import How, Prepared, Work, halos, padded
 
-_RECONSTRUCT_HALO = 4
-"""LR pixels: 1 + 1/2 + 1/4 + 1/4 of the four 3x3 convolutions, 1 of the bilinear base, rounded up."""
+_RESULT_BYTES = 3 * SCALE**2 * 2
+"""For each pixel of the input, of a result in half precision."""
+
+_STEP_MAPS = 3
+"""Of features, beside those of the prepared frames, while a step runs: the state, warped, and what it becomes."""
+
+_RESULTS_SHARE = 8
+"""Results stay on a GPU, where they become an encoder's samples, if they take at most 1/8 of the memory."""
 
 
 class TextOVSRRestorer:
@@ -33,10 +41,10 @@ class TextOVSRRestorer:
 
     Args:
         network: in eval mode, on ``device``.
-        config: windows, tiles and cleaning; zeros are chosen by ``memory``.
+        config: windows, tiles, precision and cleaning; zeros are chosen by ``memory``.
         device: where the network is.
-        dtype: what it computes in; float32 on a CPU.
         memory: bytes that may be used beside the weights.
+        dtype: what it computes in, if that is left to us; float32 on a CPU.
     """
 
     scale = SCALE
@@ -49,13 +57,15 @@ class TextOVSRRestorer:
         memory: int,
         dtype: torch.dtype = torch.float32,
     ) -> None:
-        self.network = network.to(device, dtype)
+        self.dtype = pick_dtype(config.precision, dtype)
+        self.network = network.to(device, self.dtype)
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
         self.config = config
         self.device = device
-        self.dtype = dtype
         self.memory = memory
         self._texts: dict[str, Tensor] = {}
+        self._fast = Fast(config.speedup, device)
+        self._made_for: object = None
 
     @cached_property
     def identity(self) -> str:
@@ -65,16 +75,35 @@ class TextOVSRRestorer:
             digest.update(name.encode())
             digest.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
         settings = replace(self.config, window=0, tile=0)
-        return f"{digest.hexdigest()} {settings} {self.device.type} {self.dtype}"
+        speedup = f" {self.config.speedup}" if self._fast.active else ""
+        return f"{digest.hexdigest()} {settings} {self.device.type} {self.dtype}{speedup}"
 
     def plan(self, height: int, width: int) -> WindowPlan:
         """Windows and tiles: as configured, or what is quickest and fits the memory."""
-        best_tile = TILE.get(self.device.type, TILE["cpu"])
-        return plan_memory(self.network.config.channels, (height, width), self.memory, self.config, best_tile)
+        network = self.network.config
+        tile = TILE["cpu"]
+        costs = Costs(self.dtype.itemsize, tile, pixels=(tile**2, 0), halos=halos(network))
+        if self.device.type != "cpu":
+            beside = Lane.results_held(self.keeps_results(height, width)) * _RESULT_BYTES
+            beside += _STEP_MAPS * network.channels * self.dtype.itemsize
+            tile = TILE["cuda"]
+            costs = replace(costs, tile=tile, window=GPU_WINDOW, beside=beside, pixels=(tile**2, GPU_PIXELS))
+        return plan_memory(network.channels, (height, width), self.memory, self.config, costs)
+
+    def keeps_results(self, height: int, width: int) -> bool:
+        """Whether results of frames of this size are handed over on the device."""
+        results = Lane.results_held(keep=True) * _RESULT_BYTES * height * width
+        return self.device.type in ("cuda", "meta") and results * _RESULTS_SHARE <= self.memory
 
     def open_shot(self, height: int, width: int, plan: WindowPlan) -> "TextOVSRShot":
         """Start a shot; the plan's tiles are those of ``plan_memory``."""
-        return TextOVSRShot(self, (height, width), plan)
+        made_for = plan.tiles, plan.batches
+        if made_for != self._made_for:
+            self._fast.clear()
+            self._made_for = made_for
+        how = How(self.dtype, plan.tiles, plan.batches or (1, 1), self._fast)
+        lane = Lane(self.device, self.keeps_results(height, width))
+        return TextOVSRShot(self, (height, width), Work(self.network, how), lane, how.together)
 
     def text(self, prompt: str) -> Tensor:
         """The projected embedding (1,77,C) of a prompt, computed once."""
@@ -84,44 +113,31 @@ class TextOVSRRestorer:
         return self._texts[prompt]
 
 
-@dataclass
-class _Prepared:
-    """What is known of a frame: cleaned (1,3,H,W), features (1,C,H,W), flows (1,2,H,W) between it and the next."""
-
-    cleaned: Tensor
-    features: Tensor
-    backward_flow: Tensor | None = None
-    forward_flow: Tensor | None = None
-
-
 class TextOVSRShot:
     """One shot: the carried state and the frames prepared ahead."""
 
-    def __init__(self, restorer: TextOVSRRestorer, size: tuple[int, int], plan: WindowPlan) -> None:
+    def __init__(
+        self, restorer: TextOVSRRestorer, size: tuple[int, int], work: Work, lane: Lane, together: int
+    ) -> None:
         self._restorer = restorer
-        self._net = restorer.network
         self._size = size
-        self._tile, self._feature_tile = plan.tiles
+        self._work, self._lane, self._together = work, lane, together
         self._passes = 0
-        self._prepared: list[_Prepared] = []
-        self._previous: tuple[_Prepared, Tensor] | None = None
+        self._prepared: list[Prepared] = []
+        self._previous: tuple[Prepared, Tensor] | None = None
         self._faded: list[Tensor] = []
 
     @torch.inference_mode()
     def restore(self, window: Window[PromptedFrame], check: Check) -> Iterator[Tensor]:
-        """Yield the next window's kept frames; see ``Shot.restore``. Peak memory: one window and its look-ahead."""
-        if not self._passes:
-            self._passes = self._cleaning_passes(window, check)
-        for item in window.items[len(self._prepared) :]:
-            self._prepare(item, check)
-        backward = self._backward(check)
+        """Yield the window's kept frames; see ``Shot.restore``. Peak memory: one window and its look-ahead."""
+        self._lane.begin()
+        with self._lane.working():
+            backward = self._look_ahead(window, check)
         for index in range(window.kept):
-            frame = self._prepared[index]
-            state = self._forward(frame, check)
-            self._previous = (frame, state)
-            stacked = torch.cat([backward[index], state, frame.cleaned], dim=1)
-            result = apply_tiled(self._reconstruct, stacked, self._tile, _RECONSTRUCT_HALO, check, SCALE)
-            yield result[0, :, : SCALE * self._size[0], : SCALE * self._size[1]].float().cpu()
+            with self._lane.working():
+                ready = self._lane.send(self._result(self._prepared[index], backward[index], check))
+            yield from ready
+        yield from self._lane.flush()
         self._prepared = self._prepared[window.kept :]
         self._faded = backward[window.kept :][: self._restorer.config.fade]
 
@@ -137,51 +153,50 @@ class TextOVSRShot:
         """See ``Shot.load_state``."""
         if not state:
             return
-        moved = {key: value.to(self._restorer.device) for key, value in state.items()}
-        self._passes = int(moved["passes"])
-        self._previous = (_Prepared(moved["cleaned"], features=moved["forward"]), moved["forward"])
+        with self._lane.working():  # memory of another stream would be given away before this one has read it
+            moved = {key: value.to(self._restorer.device) for key, value in state.items()}
+        self._passes = int(state["passes"])
+        self._previous = (Prepared(moved["cleaned"], features=moved["forward"]), moved["forward"])
         self._faded = [moved[f"faded{i}"] for i in range(len(moved)) if f"faded{i}" in moved]
         self._prepared = []
 
-    def _prepare(self, item: PromptedFrame, check: Check) -> None:
-        image = _pad(item.image[None]).to(self._restorer.device, self._restorer.dtype)
-        cleaned = self._clean(image.contiguous(memory_format=torch.channels_last), self._passes, check)
-        check()
-        features = self._net.extract(cleaned, self._restorer.text(item.prompt))
-        previous = self._prepared[-1] if self._prepared else (self._previous[0] if self._previous else None)
-        if previous is not None:
-            check()
-            previous.backward_flow = self._net.flow(previous.cleaned, cleaned)
-            previous.forward_flow = self._net.flow(cleaned, previous.cleaned)
-        self._prepared.append(_Prepared(cleaned, features))
+    def _look_ahead(self, window: Window[PromptedFrame], check: Check) -> list[Tensor]:
+        """Prepare what is new of the window's frames; returns the backward features of all."""
+        if not self._passes:
+            self._passes = self._cleaning_passes(window, check)
+        for start in range(len(self._prepared), len(window.items), self._together):
+            items = window.items[start : start + self._together]
+            images = torch.cat([self._image(item) for item in items])
+            text = torch.cat([self._restorer.text(item.prompt) for item in items])
+            previous = self._prepared[-1] if self._prepared else (self._previous[0] if self._previous else None)
+            self._prepared += self._work.prepare(images, text, previous, self._passes, check)
+        return self._backward(check)
+
+    def _image(self, item: PromptedFrame) -> Tensor:
+        """A frame on the device, (1,3,H,W), as large as the network wants it."""
+        image = self._lane.upload(item.image[None]).to(torch.float32)
+        return padded(image).contiguous(memory_format=torch.channels_last)
 
     def _cleaning_passes(self, window: Window[PromptedFrame], check: Check) -> int:
         """How often to clean, decided on the first window and kept for the shot, so that no border shows."""
         threshold = self._restorer.config.cleaning_threshold / 255.0
         if threshold >= 1:
             return 1
-        frames = [_pad(item.image[None]).to(self._restorer.device, self._restorer.dtype) for item in window.items]
+        frames = [self._image(item) for item in window.items]
         for passes in range(1, MAX_CLEANING_PASSES):
-            cleaned = [self._clean(frame, 1, check) for frame in frames]
+            cleaned = [self._work.clean(frame, 1, check) for frame in frames]
             residual = sum(float((a - b).abs().mean()) for a, b in zip(cleaned, frames, strict=True)) / len(frames)
             if residual < threshold:
                 return passes
             frames = cleaned
         return MAX_CLEANING_PASSES
 
-    def _clean(self, image: Tensor, passes: int, check: Check) -> Tensor:
-        halo = 2 * self._net.config.cleaning_blocks + 2
-        for _ in range(passes):
-            image = image + apply_tiled(self._net.image_cleaning, image, self._feature_tile, halo, check)
-        return image
-
     def _backward(self, check: Check) -> list[Tensor]:
         """Backward features of every prepared frame, the first ones faded over from the window before."""
-        blocks = self._net.basicvsr.backward_resblocks_layer10_po
         states: list[Tensor] = []
         state: Tensor | None = None
         for frame in reversed(self._prepared):
-            state = self._step(blocks, frame, state, frame.backward_flow, check)
+            state = self._work.step(True, frame, state, frame.backward_flow, check)
             states.append(state)
         states.reverse()
         fade = min(self._restorer.config.fade, len(self._faded))
@@ -189,25 +204,12 @@ class TextOVSRShot:
             states[index] = torch.lerp(self._faded[index], states[index], (index + 1) / (fade + 1))
         return states
 
-    def _forward(self, frame: _Prepared, check: Check) -> Tensor:
+    def _result(self, frame: Prepared, backward: Tensor, check: Check) -> Tensor:
+        """The next frame's forward step, which is carried, and the frame, (3,4H,4W)."""
         previous, state = self._previous or (None, None)
         flow = previous.forward_flow if previous is not None else None
-        return self._step(self._net.basicvsr.forward_resblocks_layer10_po, frame, state, flow, check)
-
-    def _step(
-        self, blocks: torch.nn.Module, frame: _Prepared, state: Tensor | None, flow: Tensor | None, check: Check
-    ) -> Tensor:
-        """One step of the recurrence (see ``models.text_ovsr.propagate``), its convolutions tile by tile."""
-        warped = torch.zeros_like(frame.features) if state is None or flow is None else warp(state, flow)
-        halo = 2 * self._net.config.blocks + 1
-        return apply_tiled(blocks, torch.cat([frame.features, warped], dim=1), self._feature_tile, halo, check)
-
-    def _reconstruct(self, stacked: Tensor) -> Tensor:
-        c = self._net.config.channels
-        return self._net.reconstruct(*stacked.split([c, c, 3], dim=1))
-
-
-def _pad(image: Tensor) -> Tensor:
-    """Repeat the border of (1,3,H,W) to the right and below until the network's smallest size is reached."""
-    height, width = image.shape[-2:]
-    return F.pad(image, (0, max(MIN_SIDE - width, 0), 0, max(MIN_SIDE - height, 0)), mode="replicate")
+        state = self._work.step(False, frame, state, flow, check)
+        frame.features = state  # its own are not needed any more
+        self._previous = (frame, state)
+        result = self._work.reconstruct(backward, state, frame.cleaned, check)
+        return result[0, :, : SCALE * self._size[0], : SCALE * self._size[1]]

@@ -16,6 +16,7 @@ from typing import Any
 
 from ..durable import disk_full_explained
 from ..errors import RefusedError, ServerError, SettingError, WorkflowError
+from .answers import read_whole
 from .upload import Form
 from .websocket import WebSocket
 
@@ -108,13 +109,12 @@ class ComfyClient:
     def get(self, path: str) -> Any:
         """Return the JSON that GET answers with."""
         with self._open(path) as answer:
-            return json.load(answer)
+            return json.loads(read_whole(answer, self.address))
 
     def post(self, path: str, body: dict[str, Any]) -> Any:
         """Send JSON; return the JSON of the answer, or None when it is empty."""
         with self._open(path, json.dumps(body).encode(), {"Content-Type": "application/json"}) as answer:
-            text = answer.read()
-            return json.loads(text) if text else None
+            return json.loads(text) if (text := read_whole(answer, self.address)) else None
 
     @contextlib.contextmanager
     def _open(self, path: str, data: Any = None, headers: dict[str, str] | None = None) -> Iterator[Any]:

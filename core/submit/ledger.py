@@ -7,6 +7,7 @@ after what it reports has happened (a result in its place). A line that a crash 
 
 import json
 import os
+import re
 import uuid
 from pathlib import Path
 from typing import Any
@@ -14,13 +15,14 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from ..durable import disk_full_explained, sha256_of, sync_file, sync_folder
-from ..errors import JobRunningError, OutputError
+from ..errors import JobRunningError, OutputError, RefusedError
 from .task import Task
 
 FOLDER = ".textovsr-submit"
 _JOURNAL = "journal.jsonl"
 _LOCK = "lock"
 _PART = "part-"
+_SUFFIX = re.compile(r"(\.[A-Za-z0-9]{1,10})?")
 
 
 class Ledger:
@@ -117,7 +119,12 @@ class Ledger:
 
         Returns:
             Its name in the output folder.
+
+        Raises:
+            RefusedError: the suffix, which a server chose, is none.
         """
+        if not _SUFFIX.fullmatch(suffix):
+            raise RefusedError(f"Expected a result with a plain ending such as .mp4, got {suffix!r} from the server.")
         sync_file(part)
         number = 1
         while True:

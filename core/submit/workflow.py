@@ -91,7 +91,7 @@ def _read(name: str) -> dict[str, Any]:
     path = bundled if bundled.is_file() and not given.is_file() else given
     try:
         prompt = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         names = ", ".join(bundled_names())
         raise WorkflowError(
             f"Expected a workflow in API format (JSON), or one of {names}; got {name}: {error}."
@@ -159,6 +159,6 @@ def _value(text: str) -> Any:
     """A number, true, false or null, or else the text itself."""
     try:
         value = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
     return text if isinstance(value, list | dict) else value

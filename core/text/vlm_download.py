@@ -24,7 +24,7 @@ SUGGESTED = (
 """Repositories of models that are known to go together with us, with their rough size and their licence."""
 
 _NEEDED = (".safetensors", ".json", ".txt", ".model", ".jinja")
-_REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
+_REPOSITORY = re.compile(r"[A-Za-z0-9_][\w.-]*/[A-Za-z0-9_][\w.-]*", re.ASCII)
 
 Told = Callable[[str], None]
 """Takes a sentence: what will be fetched, then how much of it is here."""
@@ -75,7 +75,9 @@ def plan_download(repository: str, endpoint: str | None = None) -> DownloadPlan:
     files = tuple(
         RemoteFile(file.rfilename, file.size or 0, file.lfs["sha256"] if file.lfs else "")
         for file in found.siblings or []
-        if file.rfilename.endswith(_NEEDED) and "/" not in file.rfilename and "consolidated" not in file.rfilename
+        if file.rfilename.endswith(_NEEDED)
+        and not {*"/\\:"} & {*file.rfilename}
+        and "consolidated" not in file.rfilename
     )
     if not any(file.name.endswith(".safetensors") for file in files):
         raise WeightsNotFoundError(f"Expected .safetensors in {repository}, found none; choose another repository.")

@@ -1,18 +1,23 @@
 """Texts over time as WebVTT; plain text stands for the whole video."""
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ..errors import SettingError
 
-_TIMING = re.compile(r"^((?:\d+:)?\d{2}:\d{2}\.\d{3})\s+-->\s+((?:\d+:)?\d{2}:\d{2}\.\d{3})(?:\s.*)?$")
+_TIME = r"((?:\d{1,9}:)?\d{2}:\d{2}\.\d{3})"
+_TIMING = re.compile(rf"^{_TIME}\s+-->\s+{_TIME}(?:\s.*)?$")
 
 _ROUNDING = 0.0005
 """Seconds: WebVTT counts milliseconds, so a cue that is meant to start at a frame may be written half of one later."""
 
 _LONGEST = 99 * 3600 + 59 * 60 + 59.999
 """Seconds: the end of a cue that has none."""
+
+_SHOWN = 100
+"""Letters of a line that an error names."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +37,8 @@ class TimedText:
 
     def at(self, seconds: float) -> str:
         """The text at a time; empty before the first cue."""
-        started = [cue for cue in self.cues if cue.start <= seconds + _ROUNDING]
-        return started[-1].text if started else ""
+        started = bisect_right(self.cues, seconds + _ROUNDING, key=lambda cue: cue.start)
+        return self.cues[started - 1].text if started else ""
 
 
 def is_webvtt(text: str) -> bool:
@@ -86,14 +91,18 @@ def _parse_block(block: str) -> Cue | None:
         return None
     place = next((i for i, line in enumerate(lines[:2]) if "-->" in line), None)
     if place is None:
-        raise SettingError(f"Expected a cue with a line like 00:00.000 --> 00:04.000, got {lines[0]!r}; add its times.")
+        raise SettingError(
+            f"Expected a cue with a line like 00:00.000 --> 00:04.000, got {lines[0][:_SHOWN]!r}; add its times."
+        )
     match = _TIMING.match(lines[place])
     if match is None:
-        raise SettingError(f"Expected times like 00:01:02.500 --> 00:01:04.000, got {lines[place]!r}; correct them.")
+        raise SettingError(
+            f"Expected times like 00:01:02.500 --> 00:01:04.000, got {lines[place][:_SHOWN]!r}; correct them."
+        )
     start, end = _seconds(match.group(1)), _seconds(match.group(2))
     if end <= start:
-        raise SettingError(f"Expected a cue to end after it starts, got {lines[place]!r}; correct its times.")
-    words = re.sub(r"<[^>]*>", "", " ".join(lines[place + 1 :]))
+        raise SettingError(f"Expected a cue to end after it starts, got {lines[place][:_SHOWN]!r}; correct its times.")
+    words = re.sub(r"<[^<>]*>", "", " ".join(lines[place + 1 :]))
     return Cue(start, end, " ".join(words.split()))
 
 

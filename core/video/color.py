@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..errors import ShapeError
+from .device_planes import MOST_BITS, device_planes
 from .planes import (
     ChromaWriter,
     open_planes,
@@ -219,6 +220,12 @@ def from_rgb(image: Tensor, pix_fmt: str, tags: ColorTags, pool: TensorPool | No
     scales = np.array([q.luma_scale, q.chroma_scale, q.chroma_scale])
     matrix = yuv_matrix(tags.matrix) * scales[:, None]
     luma, *chroma = (samples(frame, index, layout.bits) for index in range(3))
+    if image.is_cuda and layout.bits <= MOST_BITS:
+        found = device_planes(image, layout, matrix, (q.luma_offset, q.chroma_offset))
+        for plane, values in zip((luma, *chroma), found, strict=True):
+            np.copyto(plane, values.cpu().numpy(), casting="unsafe")
+        tag_frame(frame, tags)
+        return frame
     pool = pool or TensorPool()
     writer = ChromaWriter(chroma, layout, q.chroma_offset, pool)
     rgb = image.detach().cpu()

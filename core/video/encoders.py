@@ -274,17 +274,22 @@ def _hardware_encoder(codec: str, depth: int) -> str:
     )
 
 
-@lru_cache(maxsize=32)
 def _opens(name: str, pixel_format: str) -> bool:
+    try:
+        _open_once(name, pixel_format)
+    except (av.error.FFmpegError, ValueError):
+        return False
+    return True
+
+
+@lru_cache(maxsize=32)
+def _open_once(name: str, pixel_format: str) -> None:
+    """Open an encoder; what fails is tried again the next time, since others may have held all that a card has."""
     silence_ffmpeg()
     context = cast(VideoCodecContext, av.CodecContext.create(name, "w"))
     context.width, context.height, context.pix_fmt = 256, 256, pixel_format
     context.time_base = Fraction(1, 25)
-    try:
-        context.open()
-    except (av.error.FFmpegError, ValueError):
-        return False
-    return True
+    context.open()
 
 
 def _hardware_format(name: str, depth: int) -> str:

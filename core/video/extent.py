@@ -64,7 +64,7 @@ def missing_bytes(path: Path) -> int:
             said = int.from_bytes(head[4:8], "little")
             end = said + 8 if 0 < said < 2**32 - 1 else 0
         elif int.from_bytes(head[:4], "big") == _EBML:
-            end = _end_of_segment(file)
+            end = _end_of_segment(file, size)
         elif head[4:8] in (b"ftyp", b"moov", b"mdat", b"free", b"wide", b"skip"):
             end = _end_of_boxes(file, size)
         else:
@@ -87,11 +87,11 @@ def _end_of_boxes(file: BinaryIO, size: int) -> int:
     return position
 
 
-def _end_of_segment(file: BinaryIO) -> int:
+def _end_of_segment(file: BinaryIO, size: int) -> int:
     """Where the Segment of a Matroska file ends; 0 if it does not say."""
     file.seek(4)
     length = _vint(file)
-    if length is None:
+    if length is None or length > size:
         return 0
     file.seek(length, os.SEEK_CUR)
     if int.from_bytes(file.read(4), "big") != _SEGMENT:

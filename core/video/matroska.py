@@ -52,22 +52,36 @@ def store_aspect(path: Path, height: int, ratio: Fraction) -> bool:
     times = max(round(height / shape.denominator), 1)
     size = (shape.numerator * times, shape.denominator * times)
     with path.open("r+b") as file:
-        head = file.read(_HEAD)
-        begin, end = _find_tracks(path, head)
-        children = list(_children(head[begin:end]))
-        room = end - begin - (_CHECKSUM if children[0][0] == _CRC else 0)
-        for padding in (0, 1):  # a void has at least two bytes
-            tracks = b"".join(_with_size(kind, body, size, padding) for kind, body in children if kind != _CRC)
-            spare = room - len(tracks)
-            if spare != 1:
-                break
-        if spare < 0:
+        try:
+            begin, tracks = _tracks_with(path, file.read(_HEAD), size)
+        except IndexError as error:
+            raise _not_ours(path) from error
+        if not tracks:
             return False
-        tracks += _element(_VOID, bytes(spare - 2)) if spare else b""
-        checksum = _element(_CRC, zlib.crc32(tracks).to_bytes(4, "little")) if children[0][0] == _CRC else b""
         file.seek(begin)
-        file.write(checksum + tracks)
+        file.write(tracks)
     return True
+
+
+def _tracks_with(path: Path, head: bytes, size: tuple[int, int]) -> tuple[int, bytes]:
+    """Where the content of the Tracks element begins, and what is to stand there; empty if there is no room."""
+    begin, end = _find_tracks(path, head)
+    children = list(_children(head[begin:end]))
+    room = end - begin - (_CHECKSUM if children[0][0] == _CRC else 0)
+    for padding in (0, 1):  # a void has at least two bytes
+        tracks = b"".join(_with_size(kind, body, size, padding) for kind, body in children if kind != _CRC)
+        spare = room - len(tracks)
+        if spare != 1:
+            break
+    if spare < 0 or spare == 1:
+        return begin, b""
+    tracks += _void(spare) if spare else b""
+    checksum = _element(_CRC, zlib.crc32(tracks).to_bytes(4, "little")) if children[0][0] == _CRC else b""
+    return begin, checksum + tracks
+
+
+def _not_ours(path: Path) -> EncoderError:
+    return EncoderError(f"Expected the tracks at the beginning of {path}, found none; write .mp4 or .mov.")
 
 
 def _find_tracks(path: Path, head: bytes) -> tuple[int, int]:
@@ -78,7 +92,7 @@ def _find_tracks(path: Path, head: bytes) -> tuple[int, int]:
         if kind == _TRACKS and begin + size <= len(head):
             return begin, begin + size
         at = begin if kind == _SEGMENT else begin + size
-    raise EncoderError(f"Expected the tracks at the beginning of {path}, found none; write .mp4 or .mov.")
+    raise _not_ours(path)
 
 
 def _with_size(kind: int, body: bytes, size: tuple[int, int], padding: int) -> bytes:
@@ -114,6 +128,13 @@ def _header(data: bytes, at: int) -> tuple[int, int, int]:
     length = 9 - data[at].bit_length()
     size = int.from_bytes(data[at : at + length], "big") & ((1 << 7 * length) - 1)
     return kind, at + length, size
+
+
+def _void(length: int) -> bytes:
+    """An element without meaning, of ``length`` bytes, 2 at least; a long one says its size in eight bytes."""
+    if length <= 128:
+        return _element(_VOID, bytes(length - 2))
+    return bytes([_VOID]) + (length - 9 | 1 << 56).to_bytes(8, "big") + bytes(length - 9)
 
 
 def _element(kind: int, body: bytes) -> bytes:

@@ -1,10 +1,7 @@
 """Putting a restored picture back among the sound, subtitles, chapters and tags of its source."""
 
-import errno
 import heapq
 import logging
-import os
-import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -16,8 +13,9 @@ from av.container import Container, InputContainer, OutputContainer
 from av.stream import AttachmentStream, Disposition, Stream
 from av.video.stream import VideoStream
 
-from ..durable import disk_full, disk_full_explained, sync_file, sync_folder
+from ..durable import sync_file, sync_folder, write_failure, writing_explained
 from ..errors import EncoderError
+from ..unfinished import unfinished
 from .converted import AudioTrack, TextTrack
 from .encoders import CONTAINERS, mp4_options
 from .extras import add_attachment, add_cover, is_chapter_track, trimmed_chapters
@@ -94,12 +92,13 @@ def mux(
             begin before 0, so there everything moves by that part of one packet.
         duration: seconds; None for all that follows.
         metadata: tags to add to those of ``source``.
-        work: a folder for the unfinished file, used if it is on the disk of ``output``; None is beside ``output``.
+        work: see ``unfinished``.
 
     Raises:
         VideoError: ``video`` or ``source`` cannot be read.
         EncoderError: the container is unknown, cannot hold the video, or writing fails; or the segments differ.
         DiskFullError: there is no room for the result.
+        OutputError: the folder of ``output`` is gone, or cannot be written.
     """
     container = CONTAINERS.get(output.suffix.lower())
     if container is None:
@@ -116,29 +115,21 @@ def mux(
 
 def _run_atomically(job: "_Job", output: Path, work: Path | None) -> MuxReport:
     """Run ``job`` into a hidden file and give it the name ``output`` once it is complete and on the disk."""
-    partial = _partial(output, work)
-    try:
-        report = job.run(partial)
-        with disk_full_explained(output):
-            sync_file(partial)
-            os.replace(partial, output)  # noqa: PTH105  (atomic also where the output exists)
-        sync_folder(output.parent)
-    except (av.error.FFmpegError, ValueError) as error:
-        if isinstance(error, av.error.FFmpegError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise disk_full(output) from error
-        raise EncoderError(
-            f"Expected to write {output}, got {error}; check the free space, or choose .mkv, which holds most codecs."
-        ) from error
-    finally:
-        partial.unlink(missing_ok=True)
+    with unfinished(output, work) as partial:
+        try:
+            report = job.run(partial)
+            with writing_explained(output):
+                sync_file(partial)
+                partial.replace(output)
+            sync_folder(output.parent)
+        except (av.error.FFmpegError, ValueError) as error:
+            if isinstance(error, OSError):
+                raise write_failure(output, error) from error
+            raise EncoderError(
+                f"Expected to write {output}, got {error}; check the free space, or choose .mkv, which holds most "
+                "codecs."
+            ) from error
     return report
-
-
-def _partial(output: Path, work: Path | None) -> Path:
-    """A name for the unfinished file, on the disk of ``output`` since a file is renamed only there."""
-    here = output.parent
-    folder = work if work is not None and work.stat().st_dev == here.stat().st_dev else here
-    return folder / f".{output.stem}.{secrets.token_hex(4)}.part"
 
 
 @dataclass
@@ -274,7 +265,7 @@ class _Job:
 
     def _demux(self, source: InputContainer, streams: list[Stream]) -> Iterator[AnyPacket]:
         spots = 0
-        for packet in demux_safely(source, streams):  # type: ignore[arg-type]
+        for packet in demux_safely(source, streams):
             if packet is not None:
                 yield packet
             spots += packet is None

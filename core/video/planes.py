@@ -41,11 +41,11 @@ _ROWS, _COLUMNS = 1, 2
 # Catmull-Rom (a = -1/2): interpolation at 1/2 and at 1/4, and the same kernel stretched twofold for decimation.
 _HALF = (-0.0625, 0.5625, 0.5625, -0.0625)
 _QUARTER = (-0.0703125, 0.8671875, 0.2265625, -0.0234375)
-_DECIMATE_COSITED = (-0.03125, 0.0, 0.28125, 0.5, 0.28125, 0.0, -0.03125)
-_REACH = (3, 5)
+DECIMATE_COSITED = (-0.03125, 0.0, 0.28125, 0.5, 0.28125, 0.0, -0.03125)
+REACH = (3, 5)
 """Lines that decimation looks at before the first one and after the last."""
 
-_DECIMATE_CENTRED = (-0.01171875, -0.03515625, 0.11328125, 0.43359375, 0.43359375, 0.11328125, -0.03515625, -0.01171875)
+DECIMATE_CENTRED = (-0.01171875, -0.03515625, 0.11328125, 0.43359375, 0.43359375, 0.11328125, -0.03515625, -0.01171875)
 
 
 @dataclass(frozen=True)
@@ -187,7 +187,7 @@ class ChromaWriter:
     def add(self, chroma: Tensor, *, last: bool) -> None:
         """Take the next strip, (2,h,W) code values less the offset; ``last`` says that none follows."""
         for _ in range(self._layout.shift_x):
-            chroma = _halve_columns(_pad(chroma, _COLUMNS, *_REACH, self._pool), self._pool)
+            chroma = _halve_columns(_pad(chroma, _COLUMNS, *REACH, self._pool), self._pool)
         for halver in self._halvers:
             chroma = halver.add(chroma, last=last)
         rows = slice(self._next, self._next + chroma.shape[1])
@@ -207,17 +207,17 @@ class _RowHalver:
     def add(self, strip: Tensor, *, last: bool) -> Tensor:
         """Take (2,h,w) and return the rows that it completes, about (2,h/2,w)."""
         self._rows += strip.shape[1]
-        after = _REACH[1] + self._rows % 2 if last else 0
+        after = REACH[1] + self._rows % 2 if last else 0
         if self._waiting is None:
-            strip = _pad(strip, _ROWS, _REACH[0], after, self._pool)
+            strip = _pad(strip, _ROWS, REACH[0], after, self._pool)
         else:
             strip = _pad(strip, _ROWS, self._waiting.shape[1], after, self._pool)
             strip[:, : self._waiting.shape[1]] = self._waiting
-        complete = max(strip.shape[1] - sum(_REACH), 0) // 2
+        complete = max(strip.shape[1] - sum(REACH), 0) // 2
         self._waiting = strip[:, 2 * complete :]
         out = self._pool.take(2, complete, strip.shape[2])
-        _filter(strip[:, 0::2], _ROWS, _DECIMATE_CENTRED[0::2], out)
-        return _filter(strip[:, 1::2], _ROWS, _DECIMATE_CENTRED[1::2], out, add=True)
+        _filter(strip[:, 0::2], _ROWS, DECIMATE_CENTRED[0::2], out)
+        return _filter(strip[:, 1::2], _ROWS, DECIMATE_CENTRED[1::2], out, add=True)
 
 
 def _double_rows(padded: Tensor, pool: TensorPool) -> Tensor:
@@ -242,15 +242,15 @@ def _double_columns(padded: Tensor, pool: TensorPool, *, centred: bool) -> Tenso
 
 
 def _halve_columns(padded: Tensor, pool: TensorPool) -> Tensor:
-    """Decimate (2,h,w) to half its columns, rounded up, on every other one; ``_REACH`` outer ones are looked at."""
+    """Decimate (2,h,w) to half its columns, rounded up, on every other one; ``REACH`` outer ones are looked at."""
     width = padded.shape[2]
     even = pool.take(2, padded.shape[1], (width + 1) // 2)
     odd = pool.take(2, padded.shape[1], width // 2)
     for part, first in ((even, 0), (odd, 1)):
         np.copyto(part.numpy(), padded.numpy()[..., first::2])  # twice as fast as PyTorch's
-    out = pool.take(2, padded.shape[1], (width - sum(_REACH) + 1) // 2)
-    _filter(even, _COLUMNS, _DECIMATE_COSITED[0::2], out)
-    return _filter(odd, _COLUMNS, _DECIMATE_COSITED[1::2], out, add=True)
+    out = pool.take(2, padded.shape[1], (width - sum(REACH) + 1) // 2)
+    _filter(even, _COLUMNS, DECIMATE_COSITED[0::2], out)
+    return _filter(odd, _COLUMNS, DECIMATE_COSITED[1::2], out, add=True)
 
 
 def _pad(x: Tensor, dim: int, before: int, after: int, pool: TensorPool) -> Tensor:

@@ -2,6 +2,7 @@
 
 from dataclasses import asdict, dataclass, field
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ _FALLBACK_RATE, _HIGHEST_RATE = Fraction(25), Fraction(960)
 _MOV = "mov,mp4,m4a,3gp,3g2,mj2"
 _WITH_DURATIONS = (_MOV, "avi")
 _INTERLACED_FIELD_ORDERS = range(2, 6)
+_MOST_BEFORE = 10_000  # packets before the first frame: nearly three minutes at 60 a second
 
 
 @dataclass(frozen=True)
@@ -169,7 +171,7 @@ def _check_size(width: int, height: int, path: Path) -> None:
 def _first_frame(container: InputContainer, stream: VideoStream, path: Path) -> av.VideoFrame:
     stream.thread_count = 1
     stream.codec_context.options = {"max_pixels": str(2 * LARGEST_AREA)}
-    for packet in demux_safely(container, [stream]):
+    for packet in islice(demux_safely(container, [stream]), _MOST_BEFORE):
         if packet is None:
             continue
         try:
@@ -178,7 +180,10 @@ def _first_frame(container: InputContainer, stream: VideoStream, path: Path) -> 
             continue
         if frames:
             return frames[0]
-    raise EmptyVideoError(f"Expected at least one frame in {path}, got none; the file is damaged or cut off.")
+    raise EmptyVideoError(
+        f"Expected at least one frame in {path}, got none; the file is damaged, cut off, or its pictures are of more "
+        f"than {LARGEST_AREA // 1_000_000} megapixels: copy it again, or scale it first."
+    )
 
 
 def _describe(path: Path, container: InputContainer, stream: VideoStream, frame: av.VideoFrame) -> VideoInfo:

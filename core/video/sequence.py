@@ -1,14 +1,12 @@
 """A result as a folder of PNG pictures, with the time of each."""
 
-import os
-import secrets
-import shutil
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 
-from ..durable import disk_full_explained, sync_file, sync_folder
+from ..durable import sync_file, sync_folder, writing_explained
 from ..errors import EncoderError, OutputExistsError
+from ..unfinished import unfinished
 from .mux import MuxReport
 from .segments import joined
 from .source import find_video_stream, open_source
@@ -40,7 +38,7 @@ def write_sequence(
         folder: the result; it must not exist, or be empty.
         start: seconds from the first frame of ``source``; as for ``mux``.
         duration: seconds; None for all that follows.
-        work: a folder for the unfinished one, used if it is on the disk of ``folder``; None is beside ``folder``.
+        work: see ``unfinished``.
 
     Returns:
         What a folder of pictures cannot hold: sound, subtitles and all the rest.
@@ -50,20 +48,15 @@ def write_sequence(
         EncoderError: the segments differ, or do not hold PNG.
         OutputExistsError: ``folder`` holds something.
         DiskFullError: there is no room.
+        OutputError: the folder cannot be written.
     """
     check_sequence(folder)
     report = _what_is_lost(source)
     origin = window_of(source, start, duration).origin
-    here = folder.absolute().parent
-    place = work if work is not None and work.stat().st_dev == here.stat().st_dev else here
-    partial = place / f".{folder.name}.{secrets.token_hex(4)}.part"
-    try:
-        with disk_full_explained(folder):
-            partial.mkdir()
-            _write(segments, origin, partial)
-            _rename(partial, folder)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    with unfinished(folder, work) as partial, writing_explained(folder):
+        partial.mkdir()
+        _write(segments, origin, partial)
+        _rename(partial, folder)
     return report
 
 
@@ -102,7 +95,7 @@ def _pictures(segments: Sequence[Path], origin: Fraction) -> Iterator[tuple[byte
 def _rename(partial: Path, folder: Path) -> None:
     if folder.exists():
         folder.rmdir()  # empty, as was checked; Windows renames onto nothing
-    os.replace(partial, folder)  # noqa: PTH105  (the word for an atomic rename)
+    partial.replace(folder)
     sync_folder(folder.absolute().parent)
 
 

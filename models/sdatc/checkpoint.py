@@ -69,7 +69,7 @@ def read_header(header: Mapping[str, str], name: str) -> tuple[SdatcNetConfig, i
     """
     try:
         return SdatcNetConfig.from_dict(json.loads(header["config"])), int(header["steps"])
-    except (KeyError, ValueError, AttributeError, SettingError) as error:
+    except (KeyError, ValueError, AttributeError, RecursionError, SettingError) as error:
         raise UnknownCheckpointError(
             f"Expected sizes and trained steps in the header of {name}, which it does not say: {error!r}; "
             "use the file as `textovsr train sdatc` left it."

@@ -137,17 +137,28 @@ def fill_up(frames: Tensor, window: int) -> Tensor:
     return F.pad(frames, (0, right, 0, down), mode="reflect" if down < h and right < w else "replicate")
 
 
+_WIDEST_WINDOW = 64
+"""Side of a window; what lies between its pixels is its fourth power, while its table of biases is its square."""
+
+
 def read_dcm_config(state_dict: dict[str, Tensor]) -> DcmConfig:
-    """Read the configuration off a checkpoint (keys as in ``Dcm``, no prefix)."""
+    """Read the configuration off a checkpoint (keys as in ``Dcm``, no prefix).
+
+    Raises:
+        LookupError, ValueError, SettingError: a tensor that tells a size is missing, or tells what cannot be.
+    """
     block = "layers.0.residual_group.blocks."
     table = state_dict[f"{block}0.attn.relative_position_bias_table"]
     hidden, channels = state_dict[f"{block}0.mlp.fc1.weight"].shape
+    window = (round(table.shape[0] ** 0.5) + 1) // 2
+    if window > _WIDEST_WINDOW:
+        raise ValueError(f"windows of {window} pixels")
     return DcmConfig(
         channels=channels,
         groups=len({key.split(".")[1] for key in state_dict if key.startswith("layers.")}),
         depth=len({key[len(block) :].split(".")[0] for key in state_dict if key.startswith(block)}),
         heads=table.shape[1],
-        window=(round(table.shape[0] ** 0.5) + 1) // 2,
+        window=window,
         mlp_ratio=hidden / channels,
         upsampler="pixelshuffle" if "conv_last.weight" in state_dict else "direct",
         skip="bicubic" if _SKIP in state_dict else "none",

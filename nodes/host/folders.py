@@ -4,6 +4,8 @@ import hashlib
 import json
 import os
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +34,9 @@ DIFFUSION_FOLDERS = ("diffusion_models", "checkpoints", "vae", "text_encoders")
 """Names of the folders that files of diffusion systems are looked for in, besides our own and that of flow networks."""
 
 ALLOWED_PATHS = "TEXTOVSR_PATHS"
-"""Environment variable: folders that videos may be read from besides ComfyUI's own, separated as in PATH."""
+"""Environment variable: folders that videos may be read from besides ComfyUI's own, separated as in PATH.
+
+Links in the output folder may lead there too, and results are then written there."""
 
 folder_paths.add_model_folder_path(WEIGHTS_FOLDER, str(Path(folder_paths.models_dir) / WEIGHTS_FOLDER))
 folder_paths.folder_names_and_paths[WEIGHTS_FOLDER][1].update(SUFFIXES)
@@ -91,26 +95,6 @@ def job_place() -> Workplace:
     return Workplace(jobs=Path(folder_paths.get_output_directory()) / ".textovsr")
 
 
-def output_path(prefix: str, size: tuple[int, int], suffix: str) -> tuple[Path, str]:
-    """The next free numbered name in the output folder for a prefix, and its subfolder."""
-    folder, name, counter, subfolder, _ = folder_paths.get_save_image_path(
-        prefix, folder_paths.get_output_directory(), *size
-    )
-    return Path(folder) / f"{name}_{counter:05}_{suffix}", subfolder
-
-
-def captions_path(prefix: str, video: Path, text: str) -> Path:
-    """Where to save a video's captions in the output folder.
-
-    Without a prefix that is the video's own name, unless a file of other captions has it; else the next numbered name.
-    """
-    passing = video.is_relative_to(Path(folder_paths.get_temp_directory()))  # its name says nothing
-    plain = Path(folder_paths.get_output_directory()) / f"{video.stem}.vtt"
-    if not prefix and not passing and (not plain.exists() or plain.read_bytes() == text.encode()):
-        return plain
-    return output_path(prefix or ("captions" if passing else video.stem), (0, 0), ".vtt")[0]
-
-
 def input_videos() -> list[str]:
     """Names of the videos in the input folder."""
     folder = Path(folder_paths.get_input_directory())
@@ -122,12 +106,15 @@ def resolve_video(name: str) -> Path:
     """The file behind an uploaded name or a path.
 
     Raises:
-        SettingError: nothing was chosen, or the path is outside the folders that the server's owner allowed.
+        SettingError: nothing was chosen, no file can have that name, or the path is outside the folders that the
+            server's owner allowed.
     """
     if not name.strip():
         raise SettingError("Expected a video, got none; upload one, or write a path.")
-    path = Path(folder_paths.get_annotated_filepath(name.strip())).expanduser().resolve()
-    _check_allowed(path, "a video")
+    with _nameable(name, "a video"):
+        path = Path(folder_paths.get_annotated_filepath(name.strip())).resolve()
+        _check_allowed(path, "a video", name)
+        path.exists()  # a name that is too long is found out here
     return path
 
 
@@ -135,12 +122,14 @@ def resolve_folder(name: str) -> Path:
     """The folder behind a name in the input folder, or a path; an empty name is the input folder.
 
     Raises:
-        SettingError: there is none, or it is outside the folders that the server's owner allowed.
+        SettingError: there is none, no folder can have that name, or it is outside the folders that the server's owner
+            allowed.
     """
-    path = (Path(folder_paths.get_input_directory()) / Path(name.strip()).expanduser()).resolve()
-    _check_allowed(path, "a folder")
-    if not path.is_dir():
-        raise SettingError(f"Expected a folder {path}, found none; make it, or correct the name.")
+    with _nameable(name, "a folder"):
+        path = (Path(folder_paths.get_input_directory()) / Path(name.strip()).expanduser()).resolve()
+        _check_allowed(path, "a folder", name)
+        if not path.is_dir():
+            raise SettingError(f"Expected a folder {path}, found none; make it, or correct the name.")
     return path
 
 
@@ -169,10 +158,29 @@ def workflow_tags(hidden: Any) -> dict[str, str]:
     return {key: json.dumps(value) for key, value in tags.items() if value is not None}
 
 
-def _check_allowed(path: Path, kind: str) -> None:
+def shared_folders() -> list[Path]:
+    """Folders besides ComfyUI's own that the server's owner allowed."""
+    given = os.environ.get(ALLOWED_PATHS, "").split(os.pathsep)
+    return [Path(folder).resolve() for folder in given if folder]
+
+
+@contextmanager
+def _nameable(name: str, kind: str) -> Iterator[None]:
+    """Name what the system cannot: NUL, halves of a character, more letters than a name may have, loops of links."""
+    try:
+        yield
+    except (ValueError, OSError, RuntimeError) as error:
+        raise SettingError(
+            f"Expected the name of {kind}, got {name[:100]!r}, which nothing can be called: {error.args[-1]}; correct "
+            "it."
+        ) from error
+
+
+def _check_allowed(path: Path, kind: str, name: str) -> None:
+    """Says nothing of what lies outside: neither whether it is there nor where a link leads."""
     if not _is_allowed(path):
         raise SettingError(
-            f"Expected {kind} in {', '.join(map(str, _allowed_folders()))}, got {path}; copy it there, or let the "
+            f"Expected {kind} in {', '.join(map(str, _allowed_folders()))}, got {name!r}; copy it there, or let the "
             f"server's owner add its folder to the environment variable {ALLOWED_PATHS} and start ComfyUI again."
         )
 
@@ -182,10 +190,9 @@ def _is_allowed(path: Path) -> bool:
 
 
 def _allowed_folders() -> list[Path]:
-    own = [
+    own = (
         folder_paths.get_input_directory(),
         folder_paths.get_output_directory(),
         folder_paths.get_temp_directory(),
-    ]
-    more = [folder for folder in os.environ.get(ALLOWED_PATHS, "").split(os.pathsep) if folder]
-    return [Path(folder).resolve() for folder in own + more]
+    )
+    return [*(Path(folder).resolve() for folder in own), *shared_folders()]

@@ -34,7 +34,11 @@ _IDLE_SECONDS = 30.0
 pictures = FramePictures()
 """Every video that the canvas looks at."""
 
+_MOST = 64
+"""Questions that are answered or wait; a canvas that shows four videos and looks ahead asks for a dozen."""
+
 _threads = ThreadPoolExecutor(4, "textovsr-frames")
+_asked: set[int] = set()
 
 
 def serve_frames() -> None:
@@ -90,7 +94,18 @@ async def frame_number(request: web.Request) -> web.Response:
 
 
 async def _answer(request: web.Request, make: Callable[[Path, Deinterlace], web.Response]) -> web.Response:
-    """Let another thread do it; what goes wrong becomes a status and a sentence without the folders of this machine."""
+    """Let another thread do it, unless too many wait already."""
+    if len(_asked) >= _MOST:
+        return _said(503, f"Expected at most {_MOST} questions at once, got more; ask again when some are answered.")
+    _asked.add(id(request))
+    try:
+        return await _answered(request, make)
+    finally:
+        _asked.discard(id(request))
+
+
+async def _answered(request: web.Request, make: Callable[[Path, Deinterlace], web.Response]) -> web.Response:
+    """What goes wrong becomes a status and a sentence without the folders of this machine."""
     path = Path()
 
     def work() -> web.Response:
@@ -132,7 +147,10 @@ def _path(query: Any) -> Path:
     if kind not in KINDS or not name or "\0" in name + query.get("subfolder", ""):
         raise _RefusedError(400, f"Expected a filename, and a type out of {', '.join(KINDS)}.")
     folder = _folder(kind)
-    path = (folder / query.get("subfolder", "") / name).resolve()
+    try:
+        path = (folder / query.get("subfolder", "") / name).resolve()
+    except (ValueError, RuntimeError):  # halves of a character; links that lead round
+        raise _RefusedError(400, "Expected a filename, got one that nothing can be called.") from None
     if not path.is_relative_to(folder):
         raise _RefusedError(403, f"Expected a file in ComfyUI's {kind} folder, got one outside of it.")
     if not path.is_file():
@@ -157,5 +175,5 @@ def _number(text: str, name: str, kind: type[Number]) -> Number:
         if not math.isfinite(found):
             raise ValueError
         return found
-    except ValueError:
+    except (ValueError, OverflowError):
         raise _RefusedError(400, f"Expected a number for {name}.") from None

@@ -1,8 +1,7 @@
 """Our networks under ComfyUI's memory management."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import lru_cache
 from pathlib import Path
 
 import comfy.model_management
@@ -10,6 +9,7 @@ import comfy.model_patcher
 import torch
 
 from ...core.config import CLIP_BATCH, FIDELITY, RecurrentConfig
+from ...core.device import quick_dtype
 from ...core.motion.flow import Flow
 from ...core.motion.networks import SHIPPED_FLOW, find_flow_net, load_flow_net
 from ...core.quality.clip_iqa import ClipIqa, Pair, load_clip_iqa
@@ -22,35 +22,41 @@ from ...core.weights import find_system, require_files
 from ...models.catalog import detail_end, find_weights
 from ...models.dial import load_dialled
 from .folders import diffusion_folders, flow_folders, weights_folders
+from .held import Held, load
 
 _MEMORY_SHARE = 0.6
 _CLIP_BYTES = 300  # a pixel, of the features of CLIP's ResNet; measured 204
 
 _PART_BYTES = 1_000_000_000  # room for the work of a network, besides its weights
 
-_held_parts: dict[tuple[tuple[str, Path, int], ...], "HostParts"] = {}
-"""The networks of the diffusion system that was used last, by their files."""
-
 _FLOW_BYTES = 1_200_000_000  # RAFT's correlations of one picture at MOTION_SIDE, and the features around them
+
+_held_restorers: Held[comfy.model_patcher.ModelPatcher] = Held(2)
+_held_clips: Held[comfy.model_patcher.ModelPatcher] = Held(1)
+_held_flows: Held[comfy.model_patcher.ModelPatcher] = Held(2)
+_held_vlms: Held[comfy.model_patcher.ModelPatcher] = Held(1, stay=True)
+_held_parts: Held["HostParts"] = Held(1)
 
 
 def loaded_restorer(name: str, config: RecurrentConfig, fidelity: float = FIDELITY) -> Restorer:
     """A restorer with its weights loaded under ComfyUI's memory management, ready to run."""
     path = find_weights(name, weights_folders())
-    changed = [end.stat().st_mtime_ns for end in (path, detail_end(path)) if end.is_file()]
-    patcher = _patcher(path, fidelity, tuple(changed))
-    comfy.model_management.load_models_gpu([patcher], force_full_load=True)
+    changed = tuple(end.stat().st_mtime_ns for end in (path, detail_end(path)) if end.is_file())
+    patcher = _loaded(_held_restorers, (path, fidelity, changed), lambda: _network(path, fidelity))
     device = patcher.load_device
     memory = int(comfy.model_management.get_free_memory(device) * _MEMORY_SHARE)
     return make_restorer(patcher.model, config, device, memory)
 
 
+def _network(path: Path, fidelity: float) -> torch.nn.Module:
+    return load_dialled(path, fidelity).to(quick_dtype(compute_device()))
+
+
 def loaded_clip_iqa(path: Path, pairs: tuple[Pair, ...], size: tuple[int, int]) -> ClipIqa:
     """CLIP-IQA under ComfyUI's memory management, ready for frames of a size (width, height) in pixels."""
-    patcher = _clip_patcher(path, pairs, path.stat().st_mtime_ns)
     needed = max(size[0] * size[1], CLIP_BATCH[1]) * _CLIP_BYTES
-    comfy.model_management.load_models_gpu([patcher], memory_required=needed, force_full_load=True)
-    return patcher.model
+    key = (path, pairs, path.stat().st_mtime_ns)
+    return _loaded(_held_clips, key, lambda: load_clip_iqa(path, pairs), needed).model
 
 
 def loaded_flow(name: str = SHIPPED_FLOW) -> Flow:
@@ -60,12 +66,26 @@ def loaded_flow(name: str = SHIPPED_FLOW) -> Flow:
         name: from ``core.motion.networks.list_flow_nets``.
     """
     path = find_flow_net(name, flow_folders())
-    patcher = _flow_patcher(path, path.stat().st_mtime_ns if path else 0)
-    comfy.model_management.load_models_gpu([patcher], memory_required=_FLOW_BYTES, force_full_load=True)
+    key = (path, path.stat().st_mtime_ns if path else 0)
+    patcher = _loaded(_held_flows, key, lambda: load_flow_net(path), _FLOW_BYTES)
     return Flow(patcher.model, patcher.load_device)
 
 
-class _Held(torch.nn.Module):
+def _loaded(
+    held: Held[comfy.model_patcher.ModelPatcher],
+    key: tuple[object, ...],
+    make: Callable[[], torch.nn.Module],
+    memory: int = 0,
+) -> comfy.model_patcher.ModelPatcher:
+    """The network of that key, made if it is not held, and loaded with so many bytes of room beside it."""
+    rest = torch.device("cpu")
+    patcher = held.get(key, lambda: comfy.model_patcher.ModelPatcher(make(), compute_device(), rest))
+    load([patcher], memory)
+    held.follow(key, patcher, [patcher])
+    return patcher
+
+
+class _Hull(torch.nn.Module):
     """A network in a hull that ComfyUI may set attributes of: a network of diffusers allows no ``device``."""
 
     def __init__(self, network: torch.nn.Module) -> None:
@@ -80,14 +100,22 @@ class HostParts:
         networks: by name, in eval mode, on the CPU.
         dtype: what they compute in.
         exact: those that compute in float32 whatever the others do.
+        used: called with all of them whenever some were loaded.
     """
 
-    def __init__(self, networks: Mapping[str, torch.nn.Module], dtype: torch.dtype, exact: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        networks: Mapping[str, torch.nn.Module],
+        dtype: torch.dtype,
+        exact: Sequence[str] = (),
+        used: Callable[["HostParts", Sequence[comfy.model_patcher.ModelPatcher]], None] = lambda *_: None,
+    ) -> None:
         self.device, self.dtype = compute_device(), dtype
+        self._used = used
         rest = torch.device("cpu")
         self._patchers = {
             name: comfy.model_patcher.ModelPatcher(
-                _Held(network.to(torch.float32 if name in exact else self.dtype)), self.device, rest
+                _Hull(network.to(torch.float32 if name in exact else self.dtype)), self.device, rest
             )
             for name, network in networks.items()
         }
@@ -95,7 +123,8 @@ class HostParts:
     def use(self, *names: str) -> tuple[torch.nn.Module, ...]:
         """See ``core.restorers.parts.Parts``."""
         wanted = [self._patchers[name] for name in names]
-        comfy.model_management.load_models_gpu(wanted, memory_required=_PART_BYTES, force_full_load=True)
+        load(wanted, _PART_BYTES)
+        self._used(self, tuple(self._patchers.values()))
         return tuple(patcher.model.network for patcher in wanted)
 
     @property
@@ -110,18 +139,29 @@ class HostParts:
 
 
 def loaded_parts(system: str) -> HostParts:
-    """The networks of a diffusion system, found in ComfyUI's folders; kept until another system is asked for.
+    """The networks of a diffusion system, found in ComfyUI's folders; held as long as ComfyUI has one of them loaded.
 
     Raises:
         WeightsError: a file is missing, and the message says how to get it; or it is not what it should be.
     """
     files = require_files(find_system(system), diffusion_folders())
     key = tuple((name, path, path.stat().st_mtime_ns) for name, path in files.items())
-    if key not in _held_parts:
-        _held_parts.clear()  # before the next are read: both may not fit
-        networks = load_parts(system, files)
-        _held_parts[key] = HostParts(networks, compute_dtype(system, compute_device()), exact_parts(system))
-    return _held_parts[key]
+
+    def follow(parts: HostParts, patchers: Sequence[comfy.model_patcher.ModelPatcher]) -> None:
+        _held_parts.follow(key, parts, patchers)
+
+    def make() -> HostParts:
+        dtype = compute_dtype(system, compute_device())
+        return HostParts(load_parts(system, files), dtype, exact_parts(system), follow)
+
+    return _held_parts.get(key, make)
+
+
+def device_with_room(memory: int) -> torch.device:
+    """Where ComfyUI computes, with so many bytes made free there for networks that it does not manage."""
+    device = compute_device()
+    comfy.model_management.free_memory(memory, device)
+    return device
 
 
 def compute_device() -> torch.device:
@@ -138,46 +178,26 @@ def loaded_vlm(folder: Path, precision: Precision, keep: bool) -> Iterator[Visio
         precision: what it computes in. In 4 bit it cannot be moved, and is let go as a whole.
         keep: hold it in main memory until another one is used.
     """
-    device = comfy.model_management.get_torch_device()
+    device = compute_device()
     files = weights_size(folder)
     if precision == "4-bit":
         comfy.model_management.free_memory(files / 2, device)
         yield load_vlm(folder, device, precision)
         return
+
+    def make() -> comfy.model_patcher.ModelPatcher:
+        rest = torch.device("cpu")
+        return comfy.model_patcher.ModelPatcher(load_vlm(folder, device, precision, rest), device, rest)
+
     if not keep:
-        _vlm_patcher.cache_clear()
-    make = _vlm_patcher if keep else _vlm_patcher.__wrapped__
-    patcher = make(folder, precision, files)
-    comfy.model_management.load_models_gpu([patcher], force_full_load=True)
+        _held_vlms.clear()
+    key = (folder, precision, files)
+    patcher = _held_vlms.get(key, make) if keep else make()
+    load([patcher])
+    if keep:
+        _held_vlms.follow(key, patcher, [patcher])
     try:
         yield patcher.model
     finally:
         patcher.detach()
         comfy.model_management.soft_empty_cache()
-
-
-@lru_cache(maxsize=2)
-def _patcher(path: Path, fidelity: float, changed: tuple[int, ...]) -> comfy.model_patcher.ModelPatcher:
-    """The network under the host's management; kept, so that the host can keep it loaded between runs."""
-    device = comfy.model_management.get_torch_device()
-    network = load_dialled(path, fidelity)
-    if device.type == "cuda":
-        network = network.half()
-    return comfy.model_patcher.ModelPatcher(network, device, torch.device("cpu"))
-
-
-@lru_cache(maxsize=1)
-def _clip_patcher(path: Path, pairs: tuple[Pair, ...], changed: int) -> comfy.model_patcher.ModelPatcher:
-    device = comfy.model_management.get_torch_device()
-    return comfy.model_patcher.ModelPatcher(load_clip_iqa(path, pairs), device, torch.device("cpu"))
-
-
-@lru_cache(maxsize=2)
-def _flow_patcher(path: Path | None, changed: int) -> comfy.model_patcher.ModelPatcher:
-    return comfy.model_patcher.ModelPatcher(load_flow_net(path), compute_device(), torch.device("cpu"))
-
-
-@lru_cache(maxsize=1)
-def _vlm_patcher(folder: Path, precision: Precision, files: int) -> comfy.model_patcher.ModelPatcher:
-    device, rest = comfy.model_management.get_torch_device(), torch.device("cpu")
-    return comfy.model_patcher.ModelPatcher(load_vlm(folder, device, precision, rest), device, rest)

@@ -26,24 +26,24 @@ check_cancelled = comfy.model_management.throw_exception_if_processing_interrupt
 """Raise the host's exception if the user pressed cancel."""
 
 
-def progress_reporter(node: type[io.ComfyNode], total: int | None = None) -> Callable[[Progress], None]:
+def progress_reporter(node: type[io.ComfyNode]) -> Callable[[Progress], None]:
     """A function that shows a job's progress on its node: bar, frames, fps, time left, memory, the newest frame.
 
     Where a frame can be compared with the one it was made of, both are shown.
     """
     execution = ComfyAPISync().execution
-    due = 0.0
+    ended, wait = 0.0, 0.0
 
     def report(progress: Progress) -> None:
-        nonlocal due
+        nonlocal ended, wait
         began = time.monotonic()
-        if began < due and progress.done != progress.total:
+        if 0 <= began - ended < wait and progress.done != progress.total:  # below 0 the clock was set back
             return
         count = max(progress.total or 0, progress.done)
         execution.set_progress(progress.done, count, preview_image=_preview(progress.newest, progress.original))
         show_text(node, f"{progress}, {memory_in_use()}")
         ended = time.monotonic()
-        due = ended + max(_PREVIEW_SECONDS, (ended - began) / _PREVIEW_SHARE)
+        wait = max(_PREVIEW_SECONDS, (ended - began) / _PREVIEW_SHARE)
 
     return report
 

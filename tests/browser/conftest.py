@@ -3,11 +3,13 @@
 import re
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Error, Page, expect, sync_playwright
 
+from textovsr.tests.helpers.networks import save_tiny
 from textovsr.tools.comfy_server import ComfyServer, comfy_server, prepare_base
 
 FLAGS = (
@@ -28,17 +30,19 @@ SCREENSHOTS = Path(__file__).resolve().parents[2] / ".textovsr" / "screenshots"
 """Where the last sight of every test is kept."""
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def server(
     comfyui: Path, root: Path, phone_clip: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ComfyServer]:
-    """A running ComfyUI with the pack and the phone clip."""
+    """A running ComfyUI with the pack, the phone clip, and weights that take no time."""
     base = prepare_base(tmp_path_factory.mktemp("canvas"), root, [phone_clip])
+    (base / "models" / "textovsr").mkdir(parents=True)
+    save_tiny(base / "models" / "textovsr" / "tiny.safetensors")
     with comfy_server(Path(sys.executable), comfyui, base, log=base / "comfyui.log") as running:
         yield running
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def browser(chromium: str) -> Iterator[Browser]:
     """One Chromium for all tests."""
     with sync_playwright() as playwright:
@@ -49,7 +53,7 @@ def browser(chromium: str) -> Iterator[Browser]:
 
 @pytest.fixture
 def complaints() -> list[str]:
-    """What the page's scripts threw."""
+    """What the page's scripts threw in this test, and what of ours its console calls an error."""
     return []
 
 
@@ -57,13 +61,51 @@ def complaints() -> list[str]:
 def canvas(
     browser: Browser, server: ComfyServer, complaints: list[str], request: pytest.FixtureRequest
 ) -> Iterator[Page]:
-    """A fresh page with the canvas ready; what it shows in the end is kept as a picture."""
+    """A fresh page with the canvas ready."""
+    with closing(open_canvas(browser, server)) as page:
+        yield from watched(page, complaints, request.node.name)
+
+
+@pytest.fixture(scope="module")
+def shared_page(browser: Browser, server: ComfyServer) -> Iterator[Page]:
+    """One page for all tests of a module; opening it takes longer than most of them."""
+    with closing(open_canvas(browser, server)) as page:
+        yield page
+
+
+@pytest.fixture
+def board(shared_page: Page, complaints: list[str], request: pytest.FixtureRequest) -> Iterator[Page]:
+    """The module's page, for tests that begin with a graph of their own and leave the page's settings as they were."""
+    shared_page.mouse.move(0, 0)
+    yield from watched(shared_page, complaints, request.node.name)
+
+
+def open_canvas(browser: Browser, server: ComfyServer) -> Page:
+    """A new page with the canvas ready."""
+    expect.set_options(timeout=SLOW)
     page = browser.new_page(viewport={"width": 1600, "height": 1000})
-    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.set_default_timeout(SLOW)
     page.goto(server.address)
     page.wait_for_function(READY, timeout=SLOW)
+    return page
+
+
+def watched(page: Page, complaints: list[str], name: str) -> Iterator[Page]:
+    """Listen to what a page throws during a test; what it shows in the end is kept as a picture."""
+
+    def hear(error: Error) -> None:
+        complaints.append(str(error))
+
+    def read(message: ConsoleMessage) -> None:
+        ours = "textovsr" in message.text.lower() or "OVSR_" in message.text
+        if message.type == "error" and ours and "api.comfy.org" not in message.text:  # which the host may not ask
+            complaints.append(message.text)
+
+    page.on("pageerror", hear)
+    page.on("console", read)
     yield page
+    page.remove_listener("pageerror", hear)
+    page.remove_listener("console", read)
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-    name = re.sub(r"[^\w-]+", "_", request.node.name)
-    page.screenshot(path=SCREENSHOTS / f"{name}.png")
-    page.close()
+    file = re.sub(r"[^\w-]+", "_", name)
+    page.screenshot(path=SCREENSHOTS / f"{file}.png")

@@ -29,8 +29,8 @@ BUILD = """([type, settings]) => {
     const loader = add("OVSR_LoadVideo", 80, { file: "spoilt.mkv" });
     window.tested = add(type, 500, settings);
     loader.connect(0, tested, 0);
+    if (!window.sought) window.addEventListener("textovsr:seek", ({ detail }) => sought.push(detail.seconds));
     window.sought = [];
-    window.addEventListener("textovsr:seek", ({ detail }) => sought.push(detail.seconds));
 }"""
 SET = "([name, text]) => { widget(tested, name).value = text; widget(tested, name).callback(text); }"
 TIMED = "WEBVTT\n\nNOTE mine\n\n00:00.000 --> 00:00.300 align:start\na wall\n\n00:00.300 --> 99:59:59.999\na door\n"
@@ -55,10 +55,11 @@ def _inputs(server: ComfyServer) -> None:
 
 
 @pytest.fixture
-def run(canvas: Page) -> Callable[[], str]:
+def run(board: Page) -> Callable[[], str]:
     """Press Run and wait for the end; returns the captions."""
-    canvas.evaluate(
+    board.evaluate(
         """() => {
+            if (window.ended !== undefined) return;
             app.api.addEventListener("executed", ({ detail }) => (window.shown = detail.output));
             window.ended = 0;
             for (const end of ["execution_success", "execution_error", "execution_interrupted"])
@@ -67,9 +68,9 @@ def run(canvas: Page) -> Callable[[], str]:
     )
 
     def press() -> str:
-        canvas.evaluate("async () => { window.ended = 0; await app.queuePrompt(0); }")
-        canvas.wait_for_function("window.ended === 1", timeout=SLOW)
-        return str(canvas.evaluate("shown.text[0]"))
+        board.evaluate("async () => { window.ended = 0; await app.queuePrompt(0); }")
+        board.wait_for_function("window.ended === 1", timeout=SLOW)
+        return str(board.evaluate("shown.text[0]"))
 
     return press
 
@@ -89,9 +90,9 @@ def rows(page: Page) -> Locator:
     return page.locator(".textovsr-captions li")
 
 
-def test_what_is_written_is_what_our_parser_reads(canvas: Page) -> None:
+def test_what_is_written_is_what_our_parser_reads(board: Page) -> None:
     cues = [Cue(start, start + 2, text) for start, text in zip(TIMES, NASTY, strict=True)]
-    written = canvas.evaluate(
+    written = board.evaluate(
         f"""async (cues) => {{
             {MODULE}
             return vtt.writeCaptions({{ plain: false, head: "WEBVTT", blocks: cues.map((cue) => vtt.cueBlock(cue)) }});
@@ -104,9 +105,9 @@ def test_what_is_written_is_what_our_parser_reads(canvas: Page) -> None:
     ]  # fmt: skip
 
 
-def test_captions_are_read_as_our_parser_reads_them(canvas: Page) -> None:
+def test_captions_are_read_as_our_parser_reads_them(board: Page) -> None:
     for text in (EXAMPLE, TIMED, EXAMPLE.replace("\n", "\r\n"), "WEBVTT\n00:00.000 --> 00:01.000\nx", "a\n cat"):
-        read, again = canvas.evaluate(
+        read, again = board.evaluate(
             f"""async (text) => {{
                 {MODULE}
                 const captions = vtt.readCaptions(text);
@@ -123,91 +124,91 @@ def test_captions_are_read_as_our_parser_reads_them(canvas: Page) -> None:
 
 
 def test_captions_of_a_run_are_edited_and_the_next_run_takes_them(
-    canvas: Page, server: ComfyServer, run: Callable[[], str], complaints: list[str]
+    board: Page, server: ComfyServer, run: Callable[[], str], complaints: list[str]
 ) -> None:
-    build(canvas, model="tiny-llava", max_tokens=4, every=0.4, control_after_generate="fixed")
-    values = canvas.evaluate("tested.serialize().widgets_values")
-    assert rows(canvas).count() == 0
+    build(board, model="tiny-llava", max_tokens=4, every=0.4, control_after_generate="fixed")
+    values = board.evaluate("tested.serialize().widgets_values")
+    assert rows(board).count() == 0
     found = run()
     assert len(parse_text(found).cues) == 2
-    expect(rows(canvas)).to_have_count(2)
-    assert field(canvas) == ""
-    assert canvas.evaluate("tested.serialize().widgets_values")[: len(values)] == values  # the host adds its own
-    image = rows(canvas).nth(1).locator("img")
+    expect(rows(board)).to_have_count(2)
+    assert field(board) == ""
+    assert board.evaluate("tested.serialize().widgets_values")[: len(values)] == values  # the host adds its own
+    image = rows(board).nth(1).locator("img")
     expect(image).to_have_attribute("src", "/api/textovsr/frame?filename=spoilt.mkv&subfolder=&type=input"
                                     "&deinterlace=auto&frame=6&format=jpeg&side=320")  # fmt: skip
     expect(image).to_be_visible()
-    text = rows(canvas).nth(1).locator("textarea")
+    text = rows(board).nth(1).locator("textarea")
     assert set(text.input_value().split()) <= set(WORDS)
     text.fill("A grey wall --> here")
-    (first, second) = parse_text(field(canvas)).cues
+    (first, second) = parse_text(field(board)).cues
     assert (first, second.text) == (parse_text(found).cues[0], "A grey wall -- here")
     taken = run()
-    assert taken == field(canvas)
-    expect(rows(canvas)).to_have_count(2)
-    canvas.get_by_role("button", name="Empty the field").click()
-    assert field(canvas) == ""
+    assert taken == field(board)
+    expect(rows(board)).to_have_count(2)
+    board.get_by_role("button", name="Empty the field").click()
+    assert field(board) == ""
     assert complaints == []
 
 
-def test_edits_keep_notes_and_settings(canvas: Page, complaints: list[str]) -> None:
-    build(canvas, captions="A cat.")
-    expect(rows(canvas)).to_have_count(0)  # plain text needs no editor
-    canvas.evaluate(SET, ["captions", TIMED])
-    expect(rows(canvas)).to_have_count(2)
-    rows(canvas).nth(0).locator("textarea").fill("a window")
-    assert field(canvas) == TIMED.replace("00:00.", "00:00:00.").replace("a wall", "a window").replace(
+def test_edits_keep_notes_and_settings(board: Page, complaints: list[str]) -> None:
+    build(board, captions="A cat.")
+    expect(rows(board)).to_have_count(0)  # plain text needs no editor
+    board.evaluate(SET, ["captions", TIMED])
+    expect(rows(board)).to_have_count(2)
+    rows(board).nth(0).locator("textarea").fill("a window")
+    assert field(board) == TIMED.replace("00:00.", "00:00:00.").replace("a wall", "a window").replace(
         "00:00:00.300 --> 99", "00:00.300 --> 99"
     )
-    end = rows(canvas).nth(1).get_by_label("end")
+    end = rows(board).nth(1).get_by_label("end")
     expect(end).to_have_value("end")
     end.fill("0:00.1")
     end.press("Enter")
-    assert "99:59:59.999" in field(canvas)  # before its start: not taken
+    assert "99:59:59.999" in field(board)  # before its start: not taken
     end.fill("1:02,5")
     end.press("Enter")
-    assert parse_text(field(canvas)).cues[1] == Cue(0.3, 62.5, "a door")
-    rows(canvas).nth(1).get_by_label("Make two captions").click()
-    assert [(cue.start, cue.end) for cue in parse_text(field(canvas)).cues[1:]] == [(0.3, 2.3), (2.3, 62.5)]
-    rows(canvas).nth(1).get_by_label("Remove this caption").click()
-    assert [cue.start for cue in parse_text(field(canvas)).cues] == [0.0, 2.3]
-    assert "NOTE mine" in field(canvas)
-    rows(canvas).nth(1).locator(".textovsr-thumbnail").click()
-    assert canvas.evaluate("sought") == [pytest.approx(2.3, abs=1e-3)]
+    assert parse_text(field(board)).cues[1] == Cue(0.3, 62.5, "a door")
+    rows(board).nth(1).get_by_label("Make two captions").click()
+    assert [(cue.start, cue.end) for cue in parse_text(field(board)).cues[1:]] == [(0.3, 2.3), (2.3, 62.5)]
+    rows(board).nth(1).get_by_label("Remove this caption").click()
+    assert [cue.start for cue in parse_text(field(board)).cues] == [0.0, 2.3]
+    assert "NOTE mine" in field(board)
+    rows(board).nth(1).locator(".textovsr-thumbnail").click()
+    assert board.evaluate("sought") == [pytest.approx(2.3, abs=1e-3)]
     assert complaints == []
 
 
-def test_keys_in_the_editor_are_not_the_canvas_s(canvas: Page) -> None:
-    build(canvas, captions="")
-    canvas.evaluate(SET, ["captions", TIMED])
-    text = rows(canvas).nth(0).locator("textarea")
+def test_keys_in_the_editor_are_not_the_canvas_s(board: Page) -> None:
+    build(board, captions="")
+    board.evaluate(SET, ["captions", TIMED])
+    text = rows(board).nth(0).locator("textarea")
     text.click()
     text.press("End")
     text.press("Backspace")
     text.press("r")
     text.press("Delete")
-    assert parse_text(field(canvas)).cues[0].text == "a walr"
-    assert canvas.evaluate("app.graph.nodes.length") == 2
+    assert parse_text(field(board)).cues[0].text == "a walr"
+    assert board.evaluate("app.graph.nodes.length") == 2
 
 
-def test_nodes_drawn_as_html_show_the_editor_too(canvas: Page, complaints: list[str]) -> None:
+def test_nodes_drawn_as_html_show_the_editor_too(board: Page, complaints: list[str]) -> None:
     """The host's own list of such a node's widgets stands still after the first change of a value."""
-    canvas.evaluate("async () => app.extensionManager.setting.set('Comfy.VueNodes.Enabled', true)")
+    board.evaluate("async () => app.extensionManager.setting.set('Comfy.VueNodes.Enabled', true)")
     try:
-        build(canvas)
-        canvas.evaluate(SET, ["captions", TIMED])
-        inside = canvas.locator("[data-node-id] .textovsr-captions li")
+        build(board)
+        board.evaluate(SET, ["captions", TIMED])
+        inside = board.locator("[data-node-id] .textovsr-captions li")
         expect(inside).to_have_count(2, timeout=SLOW)
         inside.nth(1).locator("textarea").fill("a gate")
-        assert parse_text(field(canvas)).cues[1].text == "a gate"
+        assert parse_text(field(board)).cues[1].text == "a gate"
     finally:
-        canvas.evaluate("async () => app.extensionManager.setting.set('Comfy.VueNodes.Enabled', false)")
+        board.evaluate("async () => app.extensionManager.setting.set('Comfy.VueNodes.Enabled', false)")
     assert complaints == []
 
 
-def test_a_field_that_is_linked_is_not_edited(canvas: Page) -> None:
-    build(canvas)
-    canvas.evaluate(
+def test_a_field_that_is_linked_is_not_edited(board: Page) -> None:
+    build(board)
+    board.evaluate(
         """() => {
             const text = LiteGraph.createNode("PrimitiveStringMultiline");
             app.graph.add(text);
@@ -215,21 +216,21 @@ def test_a_field_that_is_linked_is_not_edited(canvas: Page) -> None:
             tested.onExecuted({ text: ["WEBVTT\\n\\n00:00.000 --> 00:01.000\\nx"] });
         }"""
     )
-    expect(canvas.get_by_text("captions is connected to another node")).to_be_visible(timeout=SLOW)
-    expect(rows(canvas).locator("textarea")).to_be_disabled()
-    canvas.evaluate("tested.disconnectInput(tested.inputs.findIndex((input) => input.name === 'captions'))")
-    expect(rows(canvas).locator("textarea")).to_be_enabled()
+    expect(board.get_by_text("captions is connected to another node")).to_be_visible(timeout=SLOW)
+    expect(rows(board).locator("textarea")).to_be_disabled()
+    board.evaluate("tested.disconnectInput(tested.inputs.findIndex((input) => input.name === 'captions'))")
+    expect(rows(board).locator("textarea")).to_be_enabled()
 
 
-def test_captions_of_other_nodes_are_edited_too(canvas: Page, complaints: list[str]) -> None:
+def test_captions_of_other_nodes_are_edited_too(board: Page, complaints: list[str]) -> None:
     for kind in ("OVSR_TextOVSRUpscale", "OVSR_DiffusionRestore"):
-        build(canvas, kind)
-        canvas.evaluate(SET, ["caption", TIMED])
-        expect(rows(canvas)).to_have_count(2)
-        saved = canvas.evaluate("app.graph.serialize()")
-        canvas.evaluate("async (graph) => app.loadGraphData(graph)", saved)
-        expect(rows(canvas)).to_have_count(2)
-        again = canvas.evaluate("app.graph.serialize()")
+        build(board, kind)
+        board.evaluate(SET, ["caption", TIMED])
+        expect(rows(board)).to_have_count(2)
+        saved = board.evaluate("app.graph.serialize()")
+        board.evaluate("async (graph) => app.loadGraphData(graph)", saved)
+        expect(rows(board)).to_have_count(2)
+        again = board.evaluate("app.graph.serialize()")
         assert [node.get("widgets_values") for node in again["nodes"]] == [
             node.get("widgets_values") for node in saved["nodes"]
         ]

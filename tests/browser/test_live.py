@@ -9,9 +9,6 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page
 
-from textovsr.tests.helpers.networks import save_tiny
-from textovsr.tools.comfy_server import ComfyServer
-
 SLOW = 180_000
 WORDS = r"\d+/\d+ frames, [\d.]+ fps, [\d:]+ left, memory [\d.]+ [MG]B"
 RUN = """async (duration) => {
@@ -49,35 +46,24 @@ PICTURES = """async () => Promise.all(
 )"""
 
 
-@pytest.fixture
-def tiny(server: ComfyServer, canvas: Page) -> Page:
-    """The canvas with weights that take no time."""
-    folder = server.base / "models" / "textovsr"
-    folder.mkdir(parents=True, exist_ok=True)
-    save_tiny(folder / "tiny.safetensors")
-    canvas.reload()
-    canvas.wait_for_function("!!(window.app?.graph && LiteGraph.registered_node_types['OVSR_SaveVideo'])", timeout=SLOW)
-    return canvas
-
-
 def pictures(page: Page) -> list[Any]:
     """What the previews show, (H,W,3)."""
     return [np.asarray(Image.open(io.BytesIO(bytes(blob)))) for blob in page.evaluate(PICTURES)]
 
 
 @pytest.mark.parametrize("html", [False, True], ids=["canvas", "html"])
-def test_a_run_shows_before_and_after(html: bool, tiny: Page, complaints: list[str]) -> None:
-    tiny.evaluate("async (html) => app.extensionManager.setting.set('Comfy.VueNodes.Enabled', html)", html)
+def test_a_run_shows_before_and_after(html: bool, canvas: Page, complaints: list[str]) -> None:
+    canvas.evaluate("async (html) => app.extensionManager.setting.set('Comfy.VueNodes.Enabled', html)", html)
     try:
-        tiny.evaluate(RUN, 0.6 if html else 0.5)  # what has been done is not done again
-        tiny.wait_for_selector("video[src*='output']", state="attached", timeout=SLOW)
+        canvas.evaluate(RUN, 0.6 if html else 0.5)  # what has been done is not done again
+        canvas.wait_for_selector("video[src*='output']", state="attached", timeout=SLOW)
     finally:
-        tiny.evaluate("async () => app.extensionManager.setting.set('Comfy.VueNodes.Enabled', false)")
-    seen = pictures(tiny)
+        canvas.evaluate("async () => app.extensionManager.setting.set('Comfy.VueNodes.Enabled', false)")
+    seen = pictures(canvas)
     assert seen
     for picture in seen:
         assert picture.shape == (287, 512, 3)
         assert (picture[:, 255:257] > 200).mean() > 0.9  # the line between
-    assert any(re.search(WORDS, text) for text in tiny.evaluate("texts"))
-    assert any(re.search(WORDS, text) for text in tiny.evaluate("shown"))
+    assert any(re.search(WORDS, text) for text in canvas.evaluate("texts"))
+    assert any(re.search(WORDS, text) for text in canvas.evaluate("shown"))
     assert complaints == []

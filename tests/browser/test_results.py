@@ -39,11 +39,12 @@ def _inputs(server: ComfyServer) -> None:
 
 
 @pytest.fixture
-def run(canvas: Page) -> Callable[[], dict[str, Any]]:
+def run(board: Page) -> Callable[[], dict[str, Any]]:
     """Press Run and wait for the end; returns what the node under test showed."""
-    canvas.evaluate(
+    board.evaluate(
         """() => {
             window.shown = new Map();
+            if (window.ended !== undefined) return;
             window.ended = 0;
             app.api.addEventListener("executed", ({ detail }) => shown.set(String(detail.node), detail.output));
             for (const end of ["execution_success", "execution_error", "execution_interrupted"])
@@ -52,9 +53,9 @@ def run(canvas: Page) -> Callable[[], dict[str, Any]]:
     )
 
     def press() -> dict[str, Any]:
-        canvas.evaluate("async () => { window.ended = 0; await app.queuePrompt(0); }")
-        canvas.wait_for_function("window.ended === 1", timeout=SLOW)
-        return dict(canvas.evaluate("() => shown.get(String(tested.id))"))
+        board.evaluate("async () => { window.ended = 0; await app.queuePrompt(0); }")
+        board.wait_for_function("window.ended === 1", timeout=SLOW)
+        return dict(board.evaluate("() => shown.get(String(tested.id))"))
 
     return press
 
@@ -66,64 +67,64 @@ def build(page: Page, kind: str, **settings: Any) -> dict[str, Any]:
 
 
 def test_a_report_opens_and_its_table_is_downloaded(
-    canvas: Page, run: Callable[[], dict[str, Any]], complaints: list[str]
+    board: Page, run: Callable[[], dict[str, Any]], complaints: list[str]
 ) -> None:
-    before = build(canvas, "OVSR_QualityReport", measures="quick", filename_prefix="q/shown")
+    before = build(board, "OVSR_QualityReport", measures="quick", filename_prefix="q/shown")
     files = run()["files"]
-    page, table = canvas.locator("a[href*='.html']"), canvas.locator("a[href*='.csv']")
+    page, table = board.locator("a[href*='.html']"), board.locator("a[href*='.csv']")
     expect(page).to_have_text(f"Open {files[0]['filename']}")
-    with canvas.expect_popup() as opened:
+    with board.expect_popup() as opened:
         page.click()
     expect(opened.value.locator("h1")).to_have_text("Quality of spoilt.mkv")
     assert opened.value.url.startswith("blob:")
     picture = opened.value.locator("figure img").first
     assert picture.evaluate("async (image) => { await image.decode(); return image.naturalWidth; }") > 0
-    with canvas.expect_download() as download:
+    with board.expect_download() as download:
         table.click()
     assert download.value.suggested_filename == files[1]["filename"]
     with download.value.path().open(newline="") as rows:
         assert len(list(csv.DictReader(rows))) == FRAMES
-    assert canvas.evaluate(PROMPT) == before
+    assert board.evaluate(PROMPT) == before
     run()
     expect(page).to_have_count(1)  # of the newest run
     assert complaints == []
 
 
-def test_a_page_cannot_run_scripts(canvas: Page, server: ComfyServer) -> None:
+def test_a_page_cannot_run_scripts(board: Page, server: ComfyServer) -> None:
     """The server refuses to show pages because they would act in its name."""
-    build(canvas, "OVSR_QualityReport")
+    build(board, "OVSR_QualityReport")
     (server.base / "output" / "evil.html").write_text(
         "<title>tame</title><script>document.title = 'wild'</script><h1 onclick='0'>here</h1>"
         "<img src='x' onerror='document.title = \"wild\"'>",
         "utf-8",
     )
     files = [{"filename": "evil.html", "subfolder": "", "type": "output"}]
-    canvas.evaluate("(files) => tested.onExecuted({ files })", files)
-    with canvas.expect_popup() as opened:
-        canvas.locator("a[href*='evil.html']").click()
+    board.evaluate("(files) => tested.onExecuted({ files })", files)
+    with board.expect_popup() as opened:
+        board.locator("a[href*='evil.html']").click()
     expect(opened.value.locator("h1")).to_have_text("here")
     assert opened.value.title() == "tame"
 
 
-def test_a_page_that_is_gone_is_said_to_be_gone(canvas: Page) -> None:
-    build(canvas, "OVSR_QualityReport")
+def test_a_page_that_is_gone_is_said_to_be_gone(board: Page) -> None:
+    build(board, "OVSR_QualityReport")
     files = [{"filename": "gone.html", "subfolder": "", "type": "output"}]
-    canvas.evaluate("(files) => tested.onExecuted({ files })", files)
-    with canvas.expect_popup():
-        canvas.locator("a[href*='gone.html']").click()
-    expect(canvas.get_by_text("output/gone.html cannot be opened").first).to_be_visible(timeout=SLOW)
+    board.evaluate("(files) => tested.onExecuted({ files })", files)
+    with board.expect_popup():
+        board.locator("a[href*='gone.html']").click()
+    expect(board.get_by_text("output/gone.html cannot be opened").first).to_be_visible(timeout=SLOW)
 
 
-def test_results_come_back_with_the_outputs(canvas: Page) -> None:
+def test_results_come_back_with_the_outputs(board: Page) -> None:
     """As they do when a workflow is taken from the queue's history."""
-    build(canvas, "OVSR_QualityReport")
-    graph = canvas.evaluate("app.graph.serialize()")
+    build(board, "OVSR_QualityReport")
+    graph = board.evaluate("app.graph.serialize()")
     files = [{"filename": "old.csv", "subfolder": "q", "type": "output"}]
-    canvas.evaluate("async (graph) => app.loadGraphData(graph)", graph)
-    expect(canvas.locator("a[href*='old.csv']")).to_have_count(0)
+    board.evaluate("async (graph) => app.loadGraphData(graph)", graph)
+    expect(board.locator("a[href*='old.csv']")).to_have_count(0)
     number = next(node["id"] for node in graph["nodes"] if node["type"] == "OVSR_QualityReport")
-    canvas.evaluate("(outputs) => { app.nodeOutputs = outputs; }", {str(number): {"files": files}, "999": {}})
-    expect(canvas.locator("a[href*='old.csv']")).to_have_text("Download old.csv")
+    board.evaluate("(outputs) => { app.nodeOutputs = outputs; }", {str(number): {"files": files}, "999": {}})
+    expect(board.locator("a[href*='old.csv']")).to_have_text("Download old.csv")
 
 
 RESULTS = {
@@ -133,16 +134,16 @@ RESULTS = {
 
 
 @pytest.mark.parametrize("name", RESULTS)
-def test_a_workflow_saved_with_results_opens_as_it_was(name: str, canvas: Page, root: Path) -> None:
+def test_a_workflow_saved_with_results_opens_as_it_was(name: str, board: Page, root: Path) -> None:
     """Values are saved by position: widgets of results must not shift them."""
     open_file = "async (graph) => app.loadGraphData(graph)"
     values = "() => app.graph.serialize().nodes.map((node) => [node.id, node.widgets_values ?? null])"
     count = "() => app.graph.nodes.flatMap((node) => node.widgets ?? []).length"
-    canvas.evaluate(open_file, json.loads((root / "workflows" / f"{name}.json").read_text("utf-8")))
-    before, widgets = canvas.evaluate(values), canvas.evaluate(count)
+    board.evaluate(open_file, json.loads((root / "workflows" / f"{name}.json").read_text("utf-8")))
+    before, widgets = board.evaluate(values), board.evaluate(count)
     ours = "['OVSR_QualityReport', 'OVSR_LLaVACaption'].includes(node.type)"
-    canvas.evaluate(f"(output) => app.graph.nodes.find((node) => {ours}).onExecuted(output)", RESULTS[name])
-    assert canvas.evaluate(count) == widgets + 1
-    assert canvas.evaluate(values) == before
-    canvas.evaluate(open_file, canvas.evaluate("app.graph.serialize()"))
-    assert canvas.evaluate(values) == before
+    board.evaluate(f"(output) => app.graph.nodes.find((node) => {ours}).onExecuted(output)", RESULTS[name])
+    assert board.evaluate(count) == widgets + 1
+    assert board.evaluate(values) == before
+    board.evaluate(open_file, board.evaluate("app.graph.serialize()"))
+    assert board.evaluate(values) == before

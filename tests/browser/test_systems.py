@@ -49,10 +49,10 @@ PROMPT = "async () => (await app.graphToPrompt()).output[tested.id].inputs"
 
 
 @pytest.fixture
-def node(canvas: Page) -> Page:
+def node(board: Page) -> Page:
     """One Diffusion Restore on an empty canvas, with values that are no defaults."""
-    canvas.evaluate(BUILD, CHANGED)
-    return canvas
+    board.evaluate(BUILD, CHANGED)
+    return board
 
 
 def names(page: Page) -> list[str]:

@@ -38,8 +38,8 @@ BUILD = """([type, settings, from]) => {
         const compared = add("OVSR_CompareVideos", 1000, {});
         for (const slot of [0, 1]) source.connect(0, compared, slot);
     }
+    if (!window.sought) window.addEventListener("textovsr:seek", ({ detail }) => sought.push(detail.seconds));
     window.sought = [];
-    window.addEventListener("textovsr:seek", ({ detail }) => sought.push(detail.seconds));
 }"""
 
 
@@ -53,9 +53,9 @@ def _inputs(server: ComfyServer) -> None:
 
 
 @pytest.fixture
-def run(canvas: Page) -> Callable[..., dict[str, Any]]:
+def run(board: Page) -> Callable[..., dict[str, Any]]:
     """Build a source and a node behind it, run that, wait for its plot; returns what the node told."""
-    canvas.evaluate(
+    board.evaluate(
         """() => {
             app.api.addEventListener("executed", ({ detail }) => (window.told = detail.output.timeline ?? told));
             window.told = null;
@@ -63,11 +63,11 @@ def run(canvas: Page) -> Callable[..., dict[str, Any]]:
     )
 
     def press(kind: str, source: list[Any] | None = None, **settings: Any) -> dict[str, Any]:
-        canvas.evaluate(BUILD, [kind, settings, source or ["OVSR_LoadVideo", 80, {"file": "spoilt.mkv"}]])
-        canvas.evaluate("async () => app.queuePrompt(0)")
-        canvas.wait_for_function("!!window.told", timeout=SLOW)
-        expect(plot(canvas)).to_be_visible(timeout=SLOW)
-        return dict(canvas.evaluate("told[0]"))
+        board.evaluate(BUILD, [kind, settings, source or ["OVSR_LoadVideo", 80, {"file": "spoilt.mkv"}]])
+        board.evaluate("async () => app.queuePrompt(0)")
+        board.wait_for_function("!!window.told", timeout=SLOW)
+        expect(plot(board)).to_be_visible(timeout=SLOW)
+        return dict(board.evaluate("told[0]"))
 
     return press
 
@@ -99,91 +99,91 @@ def expect_picture(page: Page, frame: int) -> None:
 
 
 def test_the_cursor_tells_values_times_and_pictures(
-    canvas: Page, server: ComfyServer, run: Callable[..., dict[str, Any]], complaints: list[str]
+    board: Page, server: ComfyServer, run: Callable[..., dict[str, Any]], complaints: list[str]
 ) -> None:
     told = run("OVSR_QualityReport", measures="quick", worst_by="sharpness", window=0.1, worst=1)
     table = server.base / "output" / told["table"]["subfolder"] / told["table"]["filename"]
     with table.open(newline="") as file:
         values = [f"{float(row['sharpness']):.2f}" for row in csv.DictReader(file)]
-    assert said(canvas) == (values[BAD], f"0:00.{BAD}0, frame {BAD}")  # begins at the worst
-    expect_picture(canvas, BAD)
-    assert plot(canvas).locator(".textovsr-mark").all_inner_texts() == ["1"]
-    box = plot(canvas).bounding_box()
+    assert said(board) == (values[BAD], f"0:00.{BAD}0, frame {BAD}")  # begins at the worst
+    expect_picture(board, BAD)
+    assert plot(board).locator(".textovsr-mark").all_inner_texts() == ["1"]
+    box = plot(board).bounding_box()
     assert box is not None
-    canvas.mouse.move(box["x"] + box["width"] * 2 / (FRAMES - 1), box["y"] + 20)
-    assert said(canvas) == (values[2], "0:00.20, frame 2")
-    expect_picture(canvas, 2)
-    canvas.mouse.click(box["x"] + box["width"] * 3 / (FRAMES - 1), box["y"] + 20)
-    assert canvas.evaluate("sought") == [pytest.approx(0.3, abs=1e-3)]
-    assert plot(canvas).evaluate("(plot) => document.activeElement === plot")
+    board.mouse.move(box["x"] + box["width"] * 2 / (FRAMES - 1), box["y"] + 20)
+    assert said(board) == (values[2], "0:00.20, frame 2")
+    expect_picture(board, 2)
+    board.mouse.click(box["x"] + box["width"] * 3 / (FRAMES - 1), box["y"] + 20)
+    assert board.evaluate("sought") == [pytest.approx(0.3, abs=1e-3)]
+    assert plot(board).evaluate("(plot) => document.activeElement === plot")
     for key, frame in (("ArrowRight", 4), ("ArrowLeft", 3), ("PageDown", BAD), ("End", FRAMES - 1), ("Home", 0)):
-        canvas.keyboard.press(key)
-        assert said(canvas)[1].endswith(f"frame {frame}"), key
-    canvas.keyboard.press("Enter")
-    assert canvas.evaluate("sought.at(-1)") == pytest.approx(0, abs=1e-3)
-    canvas.locator(".textovsr-timeline select").select_option("blockiness")
+        board.keyboard.press(key)
+        assert said(board)[1].endswith(f"frame {frame}"), key
+    board.keyboard.press("Enter")
+    assert board.evaluate("sought.at(-1)") == pytest.approx(0, abs=1e-3)
+    board.locator(".textovsr-timeline select").select_option("blockiness")
     with table.open(newline="") as file:
         expected = next(csv.DictReader(file))["blockiness"]
-    assert said(canvas)[0] == f"{float(expected):.3f}"
+    assert said(board)[0] == f"{float(expected):.3f}"
     assert complaints == []
 
 
-def test_a_part_s_pictures_are_those_of_the_file(canvas: Page, run: Callable[..., dict[str, Any]]) -> None:
+def test_a_part_s_pictures_are_those_of_the_file(board: Page, run: Callable[..., dict[str, Any]]) -> None:
     part = ["OVSR_LoadVideo", 80, {"file": "spoilt.mkv", "start": 0.3}]
     run("OVSR_QualityReport", part, metrics="sharpness", window=0.1, worst=1)
-    assert said(canvas)[1] == f"0:00.{BAD}0, frame {BAD - 3}"
-    expect_picture(canvas, BAD)
-    compared = canvas.get_by_label("Number of the frame")
+    assert said(board)[1] == f"0:00.{BAD}0, frame {BAD - 3}"
+    expect_picture(board, BAD)
+    compared = board.get_by_label("Number of the frame")
     expect(compared).to_have_value("0", timeout=SLOW)
-    plot(canvas).press("Enter")
-    assert canvas.evaluate("sought") == [pytest.approx((BAD - 3) / RATE, abs=1e-3)]  # from where the part begins
+    plot(board).press("Enter")
+    assert board.evaluate("sought") == [pytest.approx((BAD - 3) / RATE, abs=1e-3)]  # from where the part begins
     expect(compared).to_have_value(str(BAD - 3), timeout=SLOW)
 
 
 def test_scores_of_clip_iqa_and_html_nodes(
-    canvas: Page, run: Callable[..., dict[str, Any]], complaints: list[str]
+    board: Page, run: Callable[..., dict[str, Any]], complaints: list[str]
 ) -> None:
     told = run("OVSR_CLIPIQAScore", prompts='sharp / blurry\na "b", c / d')
     assert [measure["heading"] for measure in told["measures"]] == ["all pairs", "sharp / blurry", 'a "b", c / d']
-    expect_picture(canvas, int(said(canvas)[1].rsplit(" ", 1)[1]))
+    expect_picture(board, int(said(board)[1].rsplit(" ", 1)[1]))
     values = []
     for measure in told["measures"]:
-        canvas.locator(".textovsr-timeline select").select_option(measure["name"])
-        values.append(float(said(canvas)[0]))
+        board.locator(".textovsr-timeline select").select_option(measure["name"])
+        values.append(float(said(board)[0]))
     assert values[0] == pytest.approx((values[1] + values[2]) / 2, abs=0.002)
-    canvas.evaluate("async () => app.extensionManager.setting.set('Comfy.VueNodes.Enabled', true)")
+    board.evaluate("async () => app.extensionManager.setting.set('Comfy.VueNodes.Enabled', true)")
     try:
-        inside = canvas.locator("[data-node-id] .textovsr-plot")
+        inside = board.locator("[data-node-id] .textovsr-plot")
         expect(inside).to_be_visible(timeout=SLOW)
-        before = canvas.evaluate("[...tested.pos]")
+        before = board.evaluate("[...tested.pos]")
         inside.click()
-        assert len(canvas.evaluate("sought")) == 1
-        assert canvas.evaluate("[...tested.pos]") == pytest.approx(before, abs=1)  # not dragged
+        assert len(board.evaluate("sought")) == 1
+        assert board.evaluate("[...tested.pos]") == pytest.approx(before, abs=1)  # not dragged
     finally:
-        canvas.evaluate("async () => app.extensionManager.setting.set('Comfy.VueNodes.Enabled', false)")
+        board.evaluate("async () => app.extensionManager.setting.set('Comfy.VueNodes.Enabled', false)")
     assert complaints == []
 
 
-def test_images_have_a_plot_without_a_clock(canvas: Page, run: Callable[..., dict[str, Any]]) -> None:
+def test_images_have_a_plot_without_a_clock(board: Page, run: Callable[..., dict[str, Any]]) -> None:
     images = ["EmptyImage", 80, {"width": 48, "height": 40, "batch_size": 3}]
     told = run("OVSR_CLIPIQAScore", images)
     assert told["video"] is None
-    assert said(canvas)[1] in ("frame 0", "frame 1", "frame 2")  # they are alike: any may be the worst by rounding
-    expect(canvas.get_by_text("No pictures: these are images.")).to_be_visible()
-    plot(canvas).press("Enter")
-    assert canvas.evaluate("sought") == []
+    assert said(board)[1] in ("frame 0", "frame 1", "frame 2")  # they are alike: any may be the worst by rounding
+    expect(board.get_by_text("No pictures: these are images.")).to_be_visible()
+    plot(board).press("Enter")
+    assert board.evaluate("sought") == []
 
 
-def test_a_table_that_is_gone_is_said_to_be_gone(canvas: Page, run: Callable[..., dict[str, Any]]) -> None:
+def test_a_table_that_is_gone_is_said_to_be_gone(board: Page, run: Callable[..., dict[str, Any]]) -> None:
     told = run("OVSR_QualityReport", metrics="sharpness")
     told["table"]["filename"] = "gone.csv"
-    canvas.evaluate("(told) => tested.onExecuted({ timeline: [told] })", told)
-    expect(canvas.get_by_text("gone.csv is not there any more")).to_be_visible(timeout=SLOW)
+    board.evaluate("(told) => tested.onExecuted({ timeline: [told] })", told)
+    expect(board.get_by_text("gone.csv is not there any more")).to_be_visible(timeout=SLOW)
 
 
-def test_hours_are_thinned_without_losing_a_dip(canvas: Page) -> None:
+def test_hours_are_thinned_without_losing_a_dip(board: Page) -> None:
     """A single bad frame in three hours is drawn, found below the pointer, and the worst moment."""
-    found = canvas.evaluate(
+    found = board.evaluate(
         f"""async () => {{
             {MODULE}
             const [rows, bad] = [270000, 123456];

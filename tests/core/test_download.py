@@ -2,7 +2,6 @@
 
 import hashlib
 import shutil
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -21,6 +20,7 @@ from textovsr.core.errors import (
     OutputExistsError,
     SettingError,
 )
+from textovsr.tests.helpers.web import serving
 
 CONTENT = bytes(range(256)) * 12_000  # 3 MB
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -83,13 +83,10 @@ def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
-        http.plan = Server(f"http://127.0.0.1:{http.server_port}/weights")  # type: ignore[attr-defined]
-        thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
+    http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    with serving(http) as address:
+        http.plan = Server(f"{address}/weights")  # type: ignore[attr-defined]
         yield http.plan  # type: ignore[attr-defined]
-        http.shutdown()
-        thread.join()
 
 
 def no_pause(seconds: float) -> None:

@@ -1,8 +1,12 @@
 """The journal: what is read back after any damage is true, and two runs never share it."""
 
+import errno
 import json
+import os
+import shutil
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 import pytest
@@ -10,8 +14,10 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from textovsr.core.errors import JobRunningError
-from textovsr.core.journal import Journal, Pause, Position, read_lines, remove_job
+from textovsr.core.durable import sha256_of, writing_explained
+from textovsr.core.errors import DiskFullError, JobRunningError, OutputError, VideoError, VideoNotFoundError
+from textovsr.core.jobs import find_jobs
+from textovsr.core.journal import FOLDER_SUFFIX, Journal, Pause, Position, read_lines, remove_job
 
 HEADER = {"key": "abc", "plan": {"length": 8}}
 
@@ -47,11 +53,11 @@ def test_a_kill_while_it_is_taken_up_loses_nothing(tmp_path: Path, monkeypatch: 
     write(tmp_path / "job", 3)
 
     def killed(path: Path) -> None:
-        raise InterruptedError(path)
+        raise ZeroDivisionError(path)
 
     with monkeypatch.context() as patch:
         patch.setattr("textovsr.core.journal.sync_file", killed)
-        with pytest.raises(InterruptedError), Journal(tmp_path / "job", HEADER):
+        with pytest.raises(ZeroDivisionError), Journal(tmp_path / "job", HEADER):
             pass
     with Journal(tmp_path / "job", HEADER) as journal:
         assert journal.frames == 30
@@ -150,7 +156,7 @@ def test_what_no_line_names_is_swept_away(tmp_path: Path) -> None:
     with Journal(tmp_path / "job", HEADER) as journal:
         assert journal.frames == 10
         names = {path.name.split("-")[0] for path in (tmp_path / "job").iterdir()}
-        assert names == {"journal.jsonl", "lock", "segment", "state"}
+        assert names == {"journal.jsonl", "lock", "holder.json", "segment", "state"}
         assert len(list((tmp_path / "job").glob("segment-*"))) == 1
 
 
@@ -186,7 +192,8 @@ def test_two_runs_exclude_each_other_and_a_dead_one_lets_go(tmp_path: Path) -> N
     ) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == b"held\n"
-        with pytest.raises(JobRunningError, match="another run is at work"), Journal(tmp_path / "job", HEADER):
+        words = rf"process {holder.pid} on .* is at work in .*; wait for it"
+        with pytest.raises(JobRunningError, match=words), Journal(tmp_path / "job", HEADER):
             pass
         with pytest.raises(JobRunningError, match="stop it first"):
             remove_job(tmp_path / "job")
@@ -200,3 +207,92 @@ def test_the_journal_is_plain_to_read(tmp_path: Path) -> None:
     header, line = (tmp_path / "job" / "journal.jsonl").read_text().splitlines()
     assert json.loads(header.rpartition(" ")[0]) == HEADER
     assert json.loads(line.rpartition(" ")[0])["frames"] == 10
+
+
+def test_a_folder_that_a_killed_run_left_in_the_job_is_swept_away(tmp_path: Path) -> None:
+    write(tmp_path / "job", 1)
+    (tmp_path / "job" / ".out.1234.part").mkdir()
+    (tmp_path / "job" / ".out.1234.part" / "frame_000001.png").write_bytes(b"")
+    with Journal(tmp_path / "job", HEADER) as journal:
+        assert journal.frames == 10
+        assert not (tmp_path / "job" / ".out.1234.part").exists()
+        (tmp_path / "job" / ".out.5678.part").mkdir()
+    remove_job(tmp_path / "job")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_source_that_changes_gets_no_further_segment(tmp_path: Path) -> None:
+    source = tmp_path / "in.mp4"
+    source.write_bytes(b"one")
+    header = {**HEADER, "source": str(source), "input": sha256_of(source)}
+    with Journal(tmp_path / "job", header) as journal:
+        commit(journal)
+        os.utime(source, (1, 1))  # touched only
+        commit(journal)
+        source.write_bytes(b"two")
+        with pytest.raises(VideoError, match="changed meanwhile; run it again"):
+            commit(journal)
+        source.unlink()
+        with pytest.raises(VideoNotFoundError, match="put it back and run the same job again"):
+            commit(journal)
+    assert len(read_lines(tmp_path / "job")) == 1 + 2
+
+
+def test_without_a_digest_a_touch_is_a_change(tmp_path: Path) -> None:
+    source = tmp_path / "in.mp4"
+    source.write_bytes(b"one")
+    with Journal(tmp_path / "job", {**HEADER, "source": str(source)}) as journal:
+        os.utime(source, (1, 1))
+        with pytest.raises(VideoError, match="with the content it had before the work goes on"):
+            commit(journal)
+
+
+def test_a_folder_that_vanishes_is_said(tmp_path: Path) -> None:
+    with Journal(tmp_path / "job", HEADER) as journal:
+        commit(journal)
+        shutil.rmtree(tmp_path / "job")
+        with pytest.raises(OutputError, match=r"Expected the folder of .* to stay while it is written to"):
+            journal.commit(1, Pause(), ".mp4")
+    assert not (tmp_path / "job").exists()
+
+
+def test_looking_at_a_job_leaves_it_as_it_is(tmp_path: Path) -> None:
+    folder = tmp_path / f"x{FOLDER_SUFFIX}"
+    folder.mkdir()
+    assert [job.running for job in find_jobs(tmp_path)] == [False]
+    assert not list(folder.iterdir())
+
+
+def test_a_whole_line_of_no_segment_is_not_listed(tmp_path: Path) -> None:
+    folder = tmp_path / f"x{FOLDER_SUFFIX}"
+    folder.mkdir()
+    lines = (b'{"key": "a"}', b'{"frames": "many"}')
+    (folder / "journal.jsonl").write_bytes(b"".join(b"%s %08x\n" % (line, zlib.crc32(line)) for line in lines))
+    assert [job.segments for job in find_jobs(tmp_path)] == [0]
+
+
+@pytest.mark.parametrize(
+    ("number", "kind", "words"),
+    [
+        (errno.ENOSPC, DiskFullError, "free some space and run it again"),
+        (errno.EROFS, OutputError, "Expected to be allowed to write .* choose an output in another folder"),
+        (errno.ENOENT, OutputError, "Expected the folder of .* is gone; put it back"),
+        (errno.EIO, OutputError, "check its disk, then run it again"),
+    ],
+)
+def test_why_a_file_cannot_be_written_is_said(number: int, kind: type[OutputError], words: str) -> None:
+    with pytest.raises(OutputError, match=words) as caught, writing_explained(Path("out.mp4")):
+        raise OSError(number, os.strerror(number))
+    assert type(caught.value) is kind
+
+
+def test_what_a_kill_while_cleaning_up_has_left_is_swept_by_the_next_job(tmp_path: Path) -> None:
+    left, other, empty = (tmp_path / f".{name}{FOLDER_SUFFIX}" for name in ("left", "other", "empty"))
+    write(left, 3)
+    (left / "journal.jsonl").unlink()
+    write(other, 1)
+    empty.mkdir()
+    with Journal(tmp_path / f".new{FOLDER_SUFFIX}", HEADER):
+        assert sorted(path.name for path in tmp_path.iterdir()) == [f".new{FOLDER_SUFFIX}", other.name]
+    assert [path.name for path in tmp_path.iterdir()] == [other.name]
+    assert find_jobs(tmp_path)[0].frames == 10

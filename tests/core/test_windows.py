@@ -73,20 +73,32 @@ def test_looking_again_moves_nothing() -> None:
 
 
 @given(
-    length=LENGTHS, look_ahead=LOOK_AHEADS, tiles=st.lists(st.integers(0, 600), max_size=3), height=st.integers(16, 600)
+    length=LENGTHS,
+    look_ahead=LOOK_AHEADS,
+    tiles=st.lists(st.integers(0, 600), max_size=3),
+    at_once=st.integers(1, 8),
+    height=st.integers(16, 600),
 )
 def test_a_plan_shrinks_to_the_smallest_in_few_steps(
-    length: int, look_ahead: int, tiles: list[int], height: int
+    length: int, look_ahead: int, tiles: list[int], at_once: int, height: int
 ) -> None:
-    plan, steps = WindowPlan(length, look_ahead, tuple(tiles)), 0
+    plan, steps = WindowPlan(length, look_ahead, tuple(tiles), (at_once,) * len(tiles)), 0
     while (smaller := plan.smaller(height, 500)) is not None:
         assert sum(side or 600 for side in smaller.tiles) < sum(side or 600 for side in plan.tiles) or (
-            smaller.tiles == plan.tiles and (smaller.length, smaller.look_ahead) < (plan.length, plan.look_ahead)
+            smaller.tiles == plan.tiles
+            and (smaller.batches, smaller.length, smaller.look_ahead) < (plan.batches, plan.length, plan.look_ahead)
         )
         plan, steps = smaller, steps + 1
     assert plan.length == 1
     assert plan.look_ahead <= 1
-    assert steps <= 20
+    assert all(count == 1 for count in plan.batches)
+    assert steps <= 23
+
+
+def test_batches_shrink_before_tiles() -> None:
+    plan = WindowPlan(8, 4, (0, 64), (1, 5)).smaller(180, 320)
+    assert plan == WindowPlan(8, 4, (0, 64), (1, 2))
+    assert str(plan) == "windows of 8 frames, 4 ahead, tiles of 64 pixels, 1 and 2 at once"
 
 
 def test_tiles_shrink_before_the_window() -> None:

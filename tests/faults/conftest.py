@@ -1,5 +1,6 @@
 """A small video with cuts, irregular times and sound, for jobs that are going to be disturbed."""
 
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -7,7 +8,16 @@ import av
 import numpy as np
 import pytest
 
+from textovsr.core.config import EncodeConfig
+from textovsr.core.job import Job, Source
+from textovsr.core.pipeline import restore_video
+from textovsr.tests.faults.forker import Forker
+from textovsr.tests.helpers.frames import decoded
+from textovsr.tests.helpers.restorers import Trail
+
 FRAMES = 90
+
+JOB = Job(encode=EncodeConfig(crf=18), segment=8)
 
 
 @pytest.fixture(scope="session")
@@ -34,3 +44,18 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
         container.mux(sound.encode(tone))
         container.mux(sound.encode(None))
     return path
+
+
+@pytest.fixture(scope="package")
+def expected(source: Path, tmp_path_factory: pytest.TempPathFactory) -> object:
+    """What an undisturbed run of ``JOB`` gives."""
+    output = tmp_path_factory.mktemp("expected") / "out.mp4"
+    restore_video(Source(source), Trail(), output, JOB, lambda _: None)
+    return decoded(output)
+
+
+@pytest.fixture(scope="package")
+def forker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forker]:
+    """Runs jobs in children of its own."""
+    with Forker(tmp_path_factory.mktemp("told")) as running:
+        yield running

@@ -1,12 +1,14 @@
 """Runs jobs in processes that can be killed: ``python forking.py`` imports once, then forks a child for each line.
 
-A line on standard input is a JSON object (``source``, ``output``, ``seconds``, ``codec``); the child's process id is
-the answer. An empty line then asks to wait for its end; the answer is its exit code, negative for a signal. Until then
-the process id is the child's, even if it has ended.
+A line on standard input is a JSON object (the fields of ``forker.Order``, and ``told``); the child's process id is the
+answer. With ``die_at`` the child sends itself ``signal`` before its so manyeth step on the disk; a whole run writes
+into the file ``told`` what it did. An empty line then asks to wait for its end; the answer is its exit code, negative
+for a signal. Until then the process id is the child's, even if it has ended.
 """
 
 import json
 import os
+import signal
 import sys
 import traceback
 from pathlib import Path
@@ -14,15 +16,40 @@ from pathlib import Path
 from textovsr.core.config import EncodeConfig
 from textovsr.core.job import Job, Source
 from textovsr.core.pipeline import restore_video
+from textovsr.core.transcode import save_video
 from textovsr.tests.helpers.restorers import Trail
+
+STEPS = ("open", "os.mkdir", "os.rename", "os.remove", "os.rmdir")
+"""What Python tells its audit hooks before it does it."""
+
+
+def watch(order: dict[str, str]) -> list[str]:
+    """Count the steps on the disk, and send ourselves a signal before one of them."""
+    folder, die_at = str(Path(order["output"]).parent), int(order.get("die_at", 0))
+    names: list[str] = []
+
+    def hook(event: str, arguments: tuple[object, ...]) -> None:
+        if event not in STEPS or (event == "open" and not str(arguments[0]).startswith(folder)):
+            return
+        names.append(f"{event} {Path(str(arguments[0])).name}")
+        if len(names) == die_at:
+            os.kill(os.getpid(), signal.Signals[order["signal"]])
+
+    sys.addaudithook(hook)
+    return names
 
 
 def work(order: dict[str, str]) -> None:
-    """Restore one video."""
-    job = Job(encode=EncodeConfig(codec=order["codec"], crf=18), segment=8)  # type: ignore[arg-type]
-    restorer = Trail(seconds=float(order["seconds"]))
-    restored = restore_video(Source(Path(order["source"])), restorer, Path(order["output"]), job, lambda _: None)
-    Path(order["output"]).with_suffix(".json").write_text(json.dumps({"resumed": restored.resumed}))
+    """Restore one video, or save it."""
+    source, output = Source(Path(order["source"])), Path(order["output"])
+    encode = EncodeConfig(codec=order["codec"], crf=18)  # type: ignore[arg-type]
+    steps, resumed = watch(order), 0
+    if order["task"] == "save":
+        save_video(source, output, encode)
+    else:
+        restorer, job = Trail(seconds=float(order["seconds"])), Job(encode=encode, segment=8)
+        resumed = restore_video(source, restorer, output, job, lambda _: None).resumed
+    Path(order["told"]).write_text(json.dumps({"resumed": resumed, "steps": steps}))
 
 
 def main() -> None:

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,44 +15,63 @@ from textovsr.core.errors import DiskFullError
 from textovsr.core.job import Job, Source
 from textovsr.core.pipeline import restore_video
 from textovsr.core.space import check_space, estimate_bytes, readable
+from textovsr.tests.faults.conftest import FRAMES
 from textovsr.tests.helpers.frames import decoded, packets
 from textovsr.tests.helpers.restorers import Trail
 
 
-@pytest.fixture
-def disk(tmp_path: Path) -> Path:
-    """A mount point; skipped where a process may not have mounts of its own."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    trial = ["unshare", "-rm", "mount", "-t", "tmpfs", "x", str(folder)]
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that ``filling.py`` puts what it made into."""
+    return tmp_path_factory.mktemp("results")
+
+
+@pytest.fixture(scope="module")
+def attempts(source: Path, results: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict[str, Any]]]:
+    """What ``filling.py`` tells, by task; skipped where a process may not have mounts of its own."""
+    disk = tmp_path_factory.mktemp("disk")
+    trial = ["unshare", "-rm", "mount", "-t", "tmpfs", "x", str(disk)]
     if not shutil.which("unshare") or subprocess.run(trial, check=False, capture_output=True).returncode != 0:
         pytest.skip("needs mount namespaces (Linux, unshare)")
-    return folder
-
-
-def test_a_full_disk_loses_nothing_that_is_finished(disk: Path, source: Path, tmp_path: Path) -> None:
     filling = Path(__file__).with_name("filling.py")
     steps = f'mount -t tmpfs -o size=8k tmpfs "{disk}" && exec "{sys.executable}" "{filling}" "$@"'
     done = subprocess.run(
-        ["unshare", "-rm", "sh", "-c", steps, "sh", str(disk), str(source), str(tmp_path / "whole.mp4")],
+        ["unshare", "-rm", "sh", "-c", steps, "sh", str(disk), str(source), str(results)],
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    attempts = [json.loads(line) for line in done.stdout.splitlines()]
-    assert attempts[-1]["error"] == ""
-    assert attempts[-1]["names"] == ["out.mp4"]
-    assert len(attempts) > 4
-    frames = [attempt["frames"] for attempt in attempts[:-1]]
+    told: dict[str, list[dict[str, Any]]] = {}
+    for line in done.stdout.splitlines():
+        attempt = json.loads(line)
+        told.setdefault(attempt["task"], []).append(attempt)
+    return told
+
+
+def test_a_full_disk_loses_nothing_that_is_finished(
+    attempts: dict[str, list[dict[str, Any]]], results: Path, source: Path, expected: object
+) -> None:
+    frames = [attempt["frames"] for attempt in attempts["restore"][:-1]]
     assert frames == sorted(frames)
     assert len(set(frames)) > 3
-    for attempt in attempts[:-1]:
+    assert frames[-1] == FRAMES, "it was full while the segments were joined, too"
+    assert decoded(results / "restore.mp4") == expected
+    assert packets(results / "restore.mp4") == packets(source)
+
+
+@pytest.mark.parametrize("task", ["restore", "copy", "encode", "degrade", "decode", "latents"])
+def test_a_full_disk_is_said_and_nothing_unfinished_stays(
+    attempts: dict[str, list[dict[str, Any]]], results: Path, task: str
+) -> None:
+    *failed, last = attempts[task]
+    assert len(failed) > 1
+    for attempt in failed:
         assert "free some space" in attempt["error"]
-        assert "out.mp4" not in attempt["names"]
-    assert decoded(tmp_path / "out.mp4") == decoded(tmp_path / "whole.mp4")
-    assert packets(tmp_path / "out.mp4") == packets(source)
+        assert attempt["names"] == ([".restore.mp4.textovsr-job"] if attempt["frames"] else [])
+    assert (last["error"], last["names"]) == ("", [f"{task}.mp4"])
+    assert (results / f"{task}.mp4").stat().st_size > 0
 
 
 def test_too_little_room_is_said_at_once(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,106 +1,123 @@
 """SIGKILL at random moments: the same job, run again, goes on where it was and ends with the same frames."""
 
-import json
-import os
 import random
-import signal
-import subprocess
+import shutil
 import sys
 import time
-from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 
 from textovsr.core.journal import read_lines
 from textovsr.core.pipeline import job_folder
+from textovsr.tests.faults.forker import KILLED, Forker, Order, content, finished, first_sight, named_at, until
 from textovsr.tests.helpers.frames import decoded, packets
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has neither fork nor SIGKILL")
 
 SEGMENT = 8
-KILLS = 24
+AT_A_TIME, AT_WORK, BEFORE_ITS_NAME, AFTER_IT = 8, 10, 4, 3
+"""Kills of each codec: 50 in all."""
+
+CODECS = pytest.mark.parametrize(("codec", "name"), [("h264", "out.mp4"), ("png", "out")])
 
 
-class Forker:
-    """A process that runs jobs in children, which can be killed."""
-
-    def __init__(self) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("forking.py"))],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-            text=True,
-        )
-
-    def run(self, source: Path, output: Path, codec: str, seconds: float, after: float | None = None) -> int:
-        """Run a job, kill it after so many seconds, and return its exit code (negative: the signal)."""
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        order = {"source": str(source), "output": str(output), "codec": codec, "seconds": str(seconds)}
-        self.process.stdin.write(json.dumps(order) + "\n")
-        self.process.stdin.flush()
-        child = int(self.process.stdout.readline())
-        if after is not None:
-            time.sleep(after)
-            os.kill(child, signal.SIGKILL)
-        self.process.stdin.write("\n")
-        self.process.stdin.flush()
-        return int(self.process.stdout.readline())
+def picture(path: Path) -> object:
+    """What is to be seen. Bytes say too much: Matroska gives every file an identifier by chance."""
+    return content(path) if path.is_dir() else decoded(path)
 
 
-@pytest.fixture(scope="module")
-def forker() -> Iterator[Forker]:
-    running = Forker()
-    with running.process:  # closes its pipes, which ends it
-        yield running
-    assert running.process.returncode == 0
+def kill(job: psutil.Process, after: float) -> None:
+    """Kill a job so many seconds after its begin."""
+    time.sleep(after)
+    job.kill()
 
 
-def finished(output: Path) -> int:
-    """Frames that the journal says are finished."""
-    return sum(line["frames"] for line in read_lines(job_folder(output))[1:])
+def last_steps(steps: list[str]) -> int:
+    """How many steps a job takes from the first that joins the segments."""
+    return len(steps) - next(index for index, step in enumerate(steps) if ".part" in step)
 
 
-@pytest.mark.parametrize(("codec", "suffix"), [("h264", ".mp4"), ("ffv1", ".mkv")])
-def test_a_killed_job_goes_on_and_ends_the_same(
-    forker: Forker, source: Path, tmp_path: Path, codec: str, suffix: str
+@CODECS
+def test_a_job_that_is_killed_again_and_again_ends_the_same(
+    forker: Forker, source: Path, tmp_path: Path, codec: str, name: str
 ) -> None:
-    whole = tmp_path / f"whole{suffix}"
-    length = 9.0
-    for _ in range(2):  # the first run warms up
-        began = time.monotonic()
-        assert forker.run(source, whole, codec, seconds=0.004) == 0
-        length = min(length, time.monotonic() - began)
-    random_moments = random.Random(codec)
-    kills = after_a_segment = run = 0
-    while kills < KILLS // 2:
-        output = tmp_path / f"out{run}{suffix}"
-        run, resumed = run + 1, 0
-        while forker.run(source, output, codec, 0.004, random_moments.uniform(0, 0.7 * length)) == -signal.SIGKILL:
-            kills += 1
-            if output.exists():  # killed between the renaming and the end: the result must be whole already
-                break
-            assert finished(output) >= resumed, "a finished segment was lost"
-            resumed = finished(output)
-            after_a_segment += resumed > 0
-        assert decoded(output) == decoded(whole)
-        assert packets(output) == packets(source)
-    assert after_a_segment >= KILLS // 6
-    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".") and not path.is_dir()]
+    order = Order(source, tmp_path / "whole" / name, codec)
+    order.output.parent.mkdir()
+    forker.whole(order)
+    chance = random.Random(codec)
+    killed = replace(order, output=tmp_path / "killed" / name)
+    killed.output.parent.mkdir()
+    kept = 0
+    with first_sight(killed.output) as seen:
+        for number in range(AT_WORK + AT_A_TIME):
+            if number < AT_WORK:  # the first segment is recorded with step 16, every further one takes 7 or so
+                code = forker.run(replace(killed, die_at=chance.randint(1, 24)))
+            else:  # all of them together last less long than the frames that are left
+                after = chance.uniform(0, 0.4)
+                code = forker.run(replace(killed, seconds=0.1), lambda job, after=after: kill(job, after))
+            assert code == KILLED
+            assert finished(killed.output) >= kept, "a finished segment was lost"
+            kept = finished(killed.output)
+        assert not killed.output.exists()
+        assert forker.whole(killed)["resumed"] == kept > 0
+        until(lambda: bool(seen))
+    assert content(killed.output) == seen[0]
+    assert picture(killed.output) == picture(order.output)
+    assert [path.name for path in killed.output.parent.iterdir()] == [name]
+    if codec != "png":
+        assert packets(killed.output) == packets(source)
+
+
+@CODECS
+def test_a_job_that_is_killed_at_its_end_is_whole_or_goes_on(
+    forker: Forker, source: Path, tmp_path: Path, codec: str, name: str
+) -> None:
+    order = Order(source, tmp_path / "whole" / name, codec)
+    order.output.parent.mkdir()
+    steps = forker.whole(order)["steps"]
+    whole = picture(order.output)
+    ready = replace(order, output=tmp_path / "ready" / name)  # everything is done but to join the segments
+    ready.output.parent.mkdir()
+    assert forker.run(replace(ready, die_at=len(steps) - last_steps(steps) + 1)) == KILLED
+    assert finished(ready.output) == 90
+    trial = replace(order, output=tmp_path / "trial" / name)
+    shutil.copytree(ready.output.parent, trial.output.parent)
+    short = forker.whole(trial)["steps"]
+    chance = random.Random(codec)
+    first, named = len(short) - last_steps(short) + 1, named_at(short)
+    moments = chance.sample(range(first, named + 1), min(BEFORE_ITS_NAME, named + 1 - first))
+    moments += chance.sample(range(named + 1, len(short) + 1), BEFORE_ITS_NAME + AFTER_IT - len(moments))
+    for number, moment in enumerate(moments):
+        again = replace(order, output=tmp_path / f"killed{number}" / name)
+        shutil.copytree(ready.output.parent, again.output.parent)
+        with first_sight(again.output) as seen:
+            assert forker.run(replace(again, die_at=moment)) == KILLED
+            assert again.output.exists() == (moment > named)
+            if moment <= named:
+                assert forker.whole(again)["resumed"] == 90
+                assert [path.name for path in again.output.parent.iterdir()] == [name]
+            until(lambda seen=seen: bool(seen))
+        assert content(again.output) == seen[0]
+        assert picture(again.output) == whole
 
 
 def test_a_kill_loses_at_most_one_segment(forker: Forker, source: Path, tmp_path: Path) -> None:
-    output = tmp_path / "out.mp4"
+    order = Order(source, tmp_path / "out.mp4", seconds=0.03)
     for _ in range(3):
-        before = finished(output)
-        assert forker.run(source, output, "h264", 0.03, after=1.0) == -signal.SIGKILL
-        folder = job_folder(output)
+        before = finished(order.output)
+
+        def meanwhile(job: psutil.Process, before: int = before) -> None:
+            until(lambda: finished(order.output) > before)
+            job.kill()
+
+        assert forker.run(order, meanwhile) == KILLED
+        folder = job_folder(order.output)
         begun = {int(path.stem.split("-")[1]) for path in folder.glob("part-*")}
         segments = len(read_lines(folder)) - 1
         assert begun <= {segments}
-        assert finished(output) > before
-    assert forker.run(source, output, "h264", 0.0) == 0
-    assert json.loads(output.with_suffix(".json").read_text())["resumed"] >= 3 * SEGMENT
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.json", "out.mp4"]
+        assert finished(order.output) > before
+    assert forker.whole(replace(order, seconds=0.0))["resumed"] >= 3 * SEGMENT
+    assert [path.name for path in tmp_path.iterdir()] == ["out.mp4"]

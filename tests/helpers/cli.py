@@ -1,14 +1,21 @@
 """What the tests of the command line share."""
 
 import os
+import signal
+import subprocess
 import sys
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
 
 from textovsr.cli.weights import WEIGHTS_FOLDERS
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+"""Runs ``textovsr`` with these arguments in the test's own folder."""
 
 
 def command(*arguments: object) -> list[str]:
@@ -20,6 +27,17 @@ def environ() -> dict[str, str]:
     """Its environment."""
     kept = {name: value for name, value in os.environ.items() if name != WEIGHTS_FOLDERS}
     return {**kept, "OMP_NUM_THREADS": "1", "COLUMNS": "120"}
+
+
+def interruptible(*arguments: object, **options: Any) -> "subprocess.Popen[str]":
+    """A running ``textovsr`` that is told of SIGINT, which a shell's background jobs ignore; its stderr is a pipe."""
+    return subprocess.Popen(
+        command(*arguments),
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        **{"env": environ(), **options},
+    )
 
 
 def make_video(path: Path, size: tuple[int, int] = (32, 16), frames: int = 5) -> Path:
@@ -39,3 +57,17 @@ def make_video(path: Path, size: tuple[int, int] = (32, 16), frames: int = 5) ->
         container.mux(video.encode(None))
         container.mux(sound.encode(None))
     return path
+
+
+def read(path: Path) -> tuple[list[np.ndarray], dict[str, Any]]:
+    """The frames (H,W,3) of a video, and a few of its properties."""
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(stream)]
+        found = {"codec": stream.codec_context.name, "format": stream.codec_context.pix_fmt}
+        return frames, {**found, "sounds": len(container.streams.audio), "size": frames[0].shape[1::-1]}
+
+
+def assert_only(folder: Path, *names: str) -> None:
+    """Nothing else is left in a folder."""
+    assert {entry.name for entry in folder.iterdir()} == set(names)

@@ -1,6 +1,6 @@
 """STAR's restorer with networks as small as can be or with toys, and clips for it."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -9,13 +9,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from textovsr.core.journal import Pause
-from textovsr.core.restoration import Restoration, Result, ShotFrame
+from textovsr.core.restoration import Result, ShotFrame
 from textovsr.core.restorers.parts import HeldParts
 from textovsr.core.restorers.star.config import StarConfig
 from textovsr.core.restorers.star.restorer import StarRestorer
 from textovsr.core.restorers.star.vae import SvdVae, SvdVaeConfig
 from textovsr.models.open_clip_text import OpenClipConfig, OpenClipText
 from textovsr.models.star.chunks import Chunks
+from textovsr.tests.helpers.shots import WatchedParts, images, restored
 from textovsr.tests.helpers.star import TINY, by_rule, tiny_star
 
 ENOUGH = 1 << 36
@@ -95,23 +96,6 @@ def toy_networks() -> dict[str, nn.Module]:
     return {"text": ToyText(), "vae": ToyVae(), "denoiser": ToyDenoiser()}
 
 
-class WatchedParts(HeldParts):
-    """Parts that are asked, by name and how often so far, whether they may be used."""
-
-    def __init__(
-        self, networks: Mapping[str, nn.Module], allow: Callable[[str, int], None] = lambda name, count: None
-    ) -> None:
-        super().__init__(networks, torch.device("cpu"), torch.float32)
-        self.used: list[str] = []
-        self._allow = allow
-
-    def use(self, *names: str) -> tuple[nn.Module, ...]:
-        for name in names:
-            self.used.append(name)
-            self._allow(name, self.used.count(name))
-        return super().use(*names)
-
-
 def make_toy(config: StarConfig = QUICK, parts: HeldParts | None = None, memory: int = ENOUGH) -> StarRestorer:
     """A restorer of toys."""
     return StarRestorer(parts or WatchedParts(toy_networks()), config, memory, toy_embed)
@@ -137,16 +121,8 @@ def start(
     tell: Callable[[str], None] = lambda text: None,
 ) -> Iterator[Result | Pause]:
     """Restore frames, from where an earlier run paused on."""
-    plan = restorer.plan(frames[0].image.shape[-2], frames[0].image.shape[-1])
     skip = begin.position.in_shot if begin else 0
-    return Restoration(restorer, plan, check, tell).run(frames[skip:], begin)
-
-
-def images(items: Sequence[Result | Pause], first: int = 0) -> Tensor:
-    """The frames that came out, (T,3,H,W), every one in its place."""
-    found = [item for item in items if isinstance(item, Result)]
-    assert [item.frame.pts for item in found] == list(range(first, first + len(found)))
-    return torch.stack([item.image for item in found])
+    return restored(restorer, frames[skip:], begin, check, tell)
 
 
 def run(frames: Sequence[ShotFrame], config: StarConfig = QUICK) -> Tensor:

@@ -48,7 +48,7 @@ def ask(server: ComfyServer) -> Callable[..., tuple[int, Any, Any]]:
         query = {"type": "input"} | query
         address = f"{server.address}/textovsr/{route}?{urllib.parse.urlencode(query)}"
         try:
-            with urllib.request.urlopen(address, timeout=60) as answer:
+            with urllib.request.urlopen(address, timeout=600) as answer:
                 status, headers, data = answer.status, answer.headers, answer.read()
         except urllib.error.HTTPError as error:
             status, headers, data = error.code, error.headers, error.read()

@@ -1,8 +1,9 @@
-"""DiffusionRestore in a real ComfyUI: every pipeline whole, at reduced width; killed, and gone on with."""
+"""DiffusionRestore in a real ComfyUI: every pipeline whole, at reduced width; stopped, and gone on with."""
 
-import signal
+import shutil
 import sys
-import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import av
 import pytest
 
 from textovsr.core.video.reader import VideoReader
+from textovsr.tests.faults.forker import LONG
 from textovsr.tests.helpers.diffusion_files import SAVE
 from textovsr.tests.helpers.frames import decoded
 from textovsr.tools.comfy_client import ComfyClient, Event, node_progress
@@ -54,26 +56,23 @@ def make_clip(source: Path, path: Path) -> Path:
     return path
 
 
-def run_until_killed(server: ComfyServer, system: str) -> None:
-    """Queue the job and kill the server as soon as more than half is done."""
+def run_until_half(server: ComfyServer, system: str, end: Callable[[], object]) -> None:
+    """Queue the job, call ``end`` as soon as more than half is done, and wait until nobody works on it."""
+    ended = False
 
     def follow(event: Event) -> None:
-        if any(node == "2" and done > FRAMES / 2 for node, done, _ in node_progress(event)):
-            server.process.send_signal(signal.SIGKILL)
+        nonlocal ended
+        if not ended and any(node == "2" and done > FRAMES / 2 for node, done, _ in node_progress(event)):
+            ended = True
+            end()
 
-    ends: list[Any] = []
-
-    def wait() -> None:
-        try:
-            ends.append(ComfyClient(server.address).run(journey(system), on_event=follow).error)
-        except Exception:  # noqa: BLE001  (the connection breaks in one of many ways: that is the point)
-            return
-
-    running = threading.Thread(target=wait, daemon=True)
-    running.start()
-    while server.process.poll() is None:
-        running.join(0.2)
-        assert not ends, f"it ended before it was killed: {ends}"
+    try:
+        found = ComfyClient(server.address).run(journey(system), on_event=follow)
+    except Exception:  # noqa: BLE001  (the connection to a killed server breaks in one of many ways)
+        assert server.process.wait(LONG) is not None
+    else:
+        assert found.status == "interrupted", f"it ended before it was stopped: {found.error}"
+    assert ended
 
 
 def result(server: ComfyServer, system: str, **changed: Any) -> tuple[Path, float]:
@@ -85,27 +84,66 @@ def result(server: ComfyServer, system: str, **changed: Any) -> tuple[Path, floa
     return server.base / "output" / file["subfolder"] / file["filename"], min(n for n, _ in done.progress("2") if n)
 
 
-@pytest.mark.parametrize("system", SETTINGS)
-def test_a_real_clip_is_restored_and_a_killed_run_goes_on(
-    system: str, comfyui: Path, root: Path, phone_clip: Path, tmp_path: Path
-) -> None:
-    clip = make_clip(phone_clip, tmp_path / "seventeen.mkv")
-    base = prepare_base(tmp_path / "base", root, [clip])
+@dataclass(frozen=True)
+class Stopped:
+    """What a server left behind that was killed, after most systems' jobs had been interrupted on it.
+
+    Attributes:
+        base: the server's folder.
+        clip: the input of all jobs.
+        jobs: the folder of each system's job.
+    """
+
+    base: Path
+    clip: Path
+    jobs: dict[str, Path]
+
+
+def put_weights(base: Path, system: str) -> None:
+    """Have a server find the files of one system: their names are those of others, their sizes are not."""
+    shutil.rmtree(base / "models" / "textovsr", ignore_errors=True)
     SAVE[system](base / "models" / "textovsr")
-    jobs = base / "output" / ".textovsr"
-    with comfy_server(Path(sys.executable), comfyui, base, log=tmp_path / "1.log") as server:
-        run_until_killed(server, system)
-    (job,) = jobs.iterdir()
+
+
+@pytest.fixture(scope="module")
+def stopped(comfyui: Path, root: Path, phone_clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Stopped:
+    """Every system's job stopped in the middle: the last one by killing the server, the others by an interruption."""
+    folder = tmp_path_factory.mktemp("stopped")
+    clip = make_clip(phone_clip, folder / "seventeen.mkv")
+    base = prepare_base(folder / "base", root, [clip])
+    jobs: dict[str, Path] = {}
+    with comfy_server(Path(sys.executable), comfyui, base, log=folder / "1.log") as server:
+        interrupt = ComfyClient(server.address).interrupt
+        for system in SETTINGS:
+            put_weights(base, system)
+            last = len(jobs) == len(SETTINGS) - 1
+            run_until_half(server, system, server.process.kill if last else interrupt)
+            (jobs[system],) = set((base / "output" / ".textovsr").iterdir()) - set(jobs.values())
+    return Stopped(base, clip, jobs)
+
+
+@pytest.fixture(scope="module")
+def next_server(comfyui: Path, stopped: Stopped) -> Iterator[ComfyServer]:
+    """A server on the same folders."""
+    with comfy_server(Path(sys.executable), comfyui, stopped.base, log=stopped.base / "2.log") as running:
+        yield running
+
+
+@pytest.mark.parametrize("system", SETTINGS)
+def test_a_real_clip_is_restored_and_a_stopped_run_goes_on(
+    system: str, stopped: Stopped, next_server: ComfyServer
+) -> None:
+    job = stopped.jobs[system]
     kept = len(decoded(job / "segment-00000.mp4"))
     assert kept >= 8, "what is finished can be watched"
-    with comfy_server(Path(sys.executable), comfyui, base, log=tmp_path / "2.log") as server:
-        resumed, first = result(server, system)
-        assert first > kept
-        assert not list(jobs.iterdir())
-        whole, first = result(server, system, color_fix="none", cut_threshold=0.31)  # another job of the same picture
-        assert first < kept
+    put_weights(stopped.base, system)
+    resumed, first = result(next_server, system)
+    assert first > kept
+    assert not job.exists()
+    whole, first = result(next_server, system, color_fix="none", cut_threshold=0.31)  # another job of the same picture
+    assert first < kept
     assert decoded(resumed) == decoded(whole)
-    with VideoReader(clip) as given, VideoReader(resumed) as restored:
+    with VideoReader(stopped.clip) as given, VideoReader(resumed) as restored:
         assert (restored.info.width, restored.info.height) == (4 * WIDTH, 4 * HEIGHT)
         before = [float(frame.pts * given.info.time_base) for frame in given]
         frames = list(restored)

@@ -199,4 +199,4 @@ def test_cancelling_stops_within_a_chunk_and_leaves_nothing(
     result = client.run(journey(long, tiny), on_event=cancel)
     assert result.status == "interrupted"
     assert 0 < done[-1] < 96
-    assert set(folder.iterdir()) == before
+    assert set(folder.iterdir()) <= before, "results of others may go meanwhile"

@@ -1,8 +1,9 @@
-"""A ComfyUI that is killed in the middle of a job: the same prompt, queued at the next server, goes on after it."""
+"""A ComfyUI that is stopped or killed in the middle of a job: the same prompt, queued again, goes on after it."""
 
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ from typing import Any
 import av
 import numpy as np
 
+from textovsr.core.job_lock import is_held
+from textovsr.tests.faults.forker import LONG, until
 from textovsr.tests.helpers.frames import decoded, packets
 from textovsr.tests.helpers.networks import save_tiny
 from textovsr.tools.comfy_client import ComfyClient, Event, node_progress
@@ -44,19 +47,19 @@ def journey(prefix: str) -> dict[str, Any]:
     }
 
 
-def run_until_killed(server: ComfyServer) -> int:
-    """Queue the job, kill the server well into the second segment, and return the frames done by then."""
+def run_until(server: ComfyServer, least: int, end: Callable[[], object]) -> int:
+    """Queue the job, call ``end`` once so many frames are done, wait for the prompt, and return the frames by then."""
     reached = [0]
 
     def follow(event: Event) -> None:
         for node, done, _ in node_progress(event):
-            if node == "2" and done > SEGMENT + 10:
+            if node == "2" and done > least and not reached[0]:
                 reached[0] = int(done)
-                server.process.send_signal(signal.SIGKILL)
+                end()
 
     waiting = threading.Thread(target=_swallow, args=(ComfyClient(server.address), follow), daemon=True)
     waiting.start()
-    server.process.wait(120)
+    until(lambda: not waiting.is_alive() or server.process.poll() is not None)
     return reached[0]
 
 
@@ -75,7 +78,17 @@ def test_the_same_prompt_goes_on_at_the_next_server(comfyui: Path, root: Path, t
     save_tiny(base / "models" / "textovsr" / "tiny.safetensors")
     jobs = base / "output" / ".textovsr"
     with comfy_server(Path(sys.executable), comfyui, base, log=tmp_path / "1.log") as server:
-        assert run_until_killed(server) > SEGMENT
+        interrupt = ComfyClient(server.address).interrupt
+        assert run_until(server, SEGMENT, interrupt) > SEGMENT
+        (job,) = jobs.iterdir()
+        until(lambda: not is_held(job))
+        assert not list(job.glob("part-*")), "an interrupted job has nothing half done"
+        assert run_until(server, SEGMENT, lambda: server.process.send_signal(signal.SIGTERM)) > SEGMENT
+        assert server.process.wait(LONG) is not None
+    with comfy_server(Path(sys.executable), comfyui, base, log=tmp_path / "killed.log") as server:
+        assert not list((base / "temp").rglob("*.mp4")), "a second copy"
+        assert run_until(server, SEGMENT, server.process.kill) > SEGMENT
+        assert server.process.wait(LONG) is not None
     (job,) = jobs.iterdir()
     assert len(decoded(job / "segment-00000.mp4")) == SEGMENT, "what is finished can be watched"
     with comfy_server(Path(sys.executable), comfyui, base, log=tmp_path / "2.log") as server:

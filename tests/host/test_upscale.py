@@ -1,7 +1,5 @@
 """The journey through the real server: load, upscale, save; what the core's nodes make of our VIDEO; cancelling."""
 
-import itertools
-import time
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -199,21 +197,21 @@ def test_frames_in_memory_are_saved_without_loss(
 def test_cancelling_stops_within_a_frame_and_leaves_nothing(
     server: ComfyServer, client: ComfyClient, phone_clip: Path
 ) -> None:
-    asked = itertools.count()
-    when: list[float] = []
+    done: list[float] = []
 
     def cancel(event: Event) -> None:
-        if node_progress(event) and next(asked) == 0:
-            when.append(time.monotonic())
-            client.interrupt()
+        for _, frames, _ in node_progress(event):
+            done.append(frames)
+            if len(done) == 1:
+                client.interrupt()
 
     folder = server.base / "temp" / "textovsr"
     folder.mkdir(parents=True, exist_ok=True)
     before = set(folder.iterdir())
     result = client.run(journey(phone_clip.name, "textovsr-lite"), on_event=cancel)
     assert result.status == "interrupted"
-    assert time.monotonic() - when[0] < 10
-    assert set(folder.iterdir()) == before
+    assert done[-1] < 41, "it went on to the last frame"
+    assert set(folder.iterdir()) <= before, "results of others may go meanwhile"
 
 
 def test_an_unchanged_file_is_not_upscaled_again(

@@ -83,3 +83,24 @@ def test_text_steers_the_result() -> None:
 def test_the_checkpoint_says_which_attention_it_was_trained_with() -> None:
     assert int(make(window=8).state_dict()["attention_window"]) == 8
     assert "attention_window" not in make().state_dict()
+
+
+@pytest.mark.parametrize("pixels", [1, 8 * 30, 17 * 30])
+@torch.inference_mode()
+def test_a_large_frame_is_refined_in_strips_of_whole_windows(monkeypatch: pytest.MonkeyPatch, pixels: int) -> None:
+    net, (features, text) = make(window=8), inputs(37, 30, batch=2)
+    whole = net(features, text)
+    monkeypatch.setattr(drf, "_PIXELS_AT_ONCE", pixels)
+    torch.testing.assert_close(net(features, text), whole, rtol=0, atol=1e-5)
+    torch.testing.assert_close(net.train()(features, text), whole, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("window", [0, 8])
+@torch.inference_mode()
+def test_on_a_cpu_the_wide_activations_are_those_of_a_few_tokens(window: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(drf, "_IN_CACHE", 100)
+    net, seen = make(window=window), []
+    net.transformer_blocks[0].ff.register_forward_hook(lambda _, given, __: seen.append(given[0].shape[1]))
+    net(*inputs(24, 8))
+    assert sum(seen) == 24 * 8
+    assert max(seen) <= 100

@@ -59,3 +59,16 @@ def test_pairs_of_a_batch_do_not_touch() -> None:
     together = network(6)(torch.cat([first[0], second]), torch.cat([first[1], second]))
     torch.testing.assert_close(together[:1], network(6)(*first), rtol=0, atol=1e-5)
     torch.testing.assert_close(together[1:], network(6)(second, second), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_weights_in_half_precision_find_a_flow_in_single(dtype: torch.dtype) -> None:
+    """Half precision has steps of 1/16 (float16) and 1/2 pixel (bfloat16) at a flow of 80 pixels: none are seen."""
+    net = SPyNet(1).requires_grad_(False).to(dtype)
+    for parameter in net.parameters():
+        parameter.zero_()
+    net.basic_module[0].basic_module[4].conv.bias.copy_(torch.tensor([2.5 + 2**-6, 0.0]))
+    flow = net(*frames(64, 96))
+    assert flow.dtype == torch.float32
+    rounded = net.basic_module[0].basic_module[4].conv.bias[0].float()
+    torch.testing.assert_close(flow[:, 0], (32 * rounded).expand_as(flow[:, 0]), rtol=1e-6, atol=0)

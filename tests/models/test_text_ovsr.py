@@ -5,13 +5,14 @@ from functools import cache
 
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
 from textovsr.core.errors import ShapeError
 from textovsr.models.clip_text import ClipTextConfig
-from textovsr.models.text_ovsr import LITE, TextOVSR, TextOVSRConfig, propagate, read_config
+from textovsr.models.text_ovsr import LITE, TextOVSR, TextOVSRConfig, propagate, read_config, shuffled_convolution
 from textovsr.tests.helpers.networks import tiny_network
 from textovsr.tests.helpers.rule import GOLDEN, read_case, read_rule
 
@@ -191,3 +192,22 @@ def test_equal_prompts_are_encoded_once() -> None:
 def test_clips_of_the_wrong_shape_are_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(ShapeError, match=r"at least 64, got .*pad smaller frames"):
         tiny_network()(torch.rand(shape), *prompts(2))
+
+
+def test_the_shuffled_convolution_of_a_gpu_is_the_convolution_and_the_shuffle() -> None:
+    layer = torch.nn.Conv2d(6, 20, 3, padding=1).requires_grad_(False).to(memory_format=torch.channels_last)
+    x = torch.rand(2, 6, 9, 11).contiguous(memory_format=torch.channels_last)
+    found = shuffled_convolution(x, layer)
+    assert found.is_contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(found, F.pixel_shuffle(layer(x), 2), rtol=0, atol=1e-6)
+
+
+def test_frames_stay_precise_where_the_weights_are_not() -> None:
+    """The bilinear base is added in the precision of the cleaned frame."""
+    network = tiny_network().half()
+    for parameter in network.basicvsr.conv_last.parameters():
+        parameter.zero_()
+    c = network.config.channels
+    cleaned = torch.rand(1, 3, 64, 64)
+    found = network.reconstruct(torch.rand(1, c, 64, 64).half(), torch.rand(1, c, 64, 64).half(), cleaned)
+    assert torch.equal(found, F.interpolate(cleaned, scale_factor=4, mode="bilinear", align_corners=False))

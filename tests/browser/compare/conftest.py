@@ -1,9 +1,9 @@
 """A comparer on the canvas, with numbered clips to compare."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Page
 
 from textovsr.tests.helpers.clips import write_clip
 from textovsr.tests.helpers.comparer import CLIPS, SLOW, at
@@ -36,31 +36,6 @@ RUN = "async () => { window.ended = 0; await app.queuePrompt(0); }"
 def _inputs(server: ComfyServer) -> None:
     for name, clip in CLIPS.items():
         write_clip(server.base / "input" / name, clip)
-
-
-@pytest.fixture(scope="module")
-def thrown() -> list[str]:
-    """What the page's scripts threw, in all tests so far."""
-    return []
-
-
-@pytest.fixture(scope="module")
-def board(browser: Browser, server: ComfyServer, thrown: list[str]) -> Iterator[Page]:
-    """One page for all tests; opening it takes longer than each of them."""
-    page = browser.new_page(viewport={"width": 1600, "height": 1000})
-    page.on("pageerror", lambda error: thrown.append(str(error)))
-    page.on("console", lambda said: said.type == "error" and "textovsr" in said.text and thrown.append(said.text))
-    page.goto(server.address)
-    page.wait_for_function("!!(window.app?.graph && LiteGraph.registered_node_types['OVSR_SaveVideo'])", timeout=SLOW)
-    yield page
-    page.close()
-
-
-@pytest.fixture
-def complaints(thrown: list[str]) -> list[str]:
-    """What the page's scripts throw in this test."""
-    thrown.clear()
-    return thrown
 
 
 @pytest.fixture

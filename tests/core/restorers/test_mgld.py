@@ -14,7 +14,7 @@ from textovsr.core.diffusion.frame_noise import BEGINNING
 from textovsr.core.diffusion.tiles import Tiling
 from textovsr.core.errors import CancelledError, OutOfMemoryError
 from textovsr.core.journal import Pause
-from textovsr.core.restoration import Restoration, Result, ShotFrame
+from textovsr.core.restoration import Result, ShotFrame
 from textovsr.core.restorers.mgld.config import MgldConfig
 from textovsr.core.restorers.mgld.restorer import MgldRestorer
 from textovsr.core.restorers.mgld.sampling import Clip, ClipSampler
@@ -30,25 +30,11 @@ from textovsr.tests.helpers.mgld import (
     tiny_networks,
     tiny_parts,
 )
+from textovsr.tests.helpers.shots import WatchedParts, images, restored
 
 FRAMES = 17
 SMALL = (16, 24)
 QUICK = MgldConfig(steps=2, least_side=64)
-
-
-class WatchedParts:
-    """Parts that are asked, by name and how often so far, whether they may be used."""
-
-    def __init__(self, allow: Callable[[str, int], None] = lambda name, count: None) -> None:
-        self.inner, self.allow = tiny_parts(), allow
-        self.device, self.dtype = self.inner.device, self.inner.dtype
-        self.used: list[str] = []
-
-    def use(self, *names: str) -> tuple[nn.Module, ...]:
-        for name in names:
-            self.used.append(name)
-            self.allow(name, self.used.count(name))
-        return self.inner.use(*names)
 
 
 def frames(count: int, size: tuple[int, int] = SMALL, prompt: str = "") -> list[ShotFrame]:
@@ -58,7 +44,7 @@ def frames(count: int, size: tuple[int, int] = SMALL, prompt: str = "") -> list[
 def run(
     config: MgldConfig,
     items: list[ShotFrame],
-    parts: HeldParts | WatchedParts | None = None,
+    parts: HeldParts | None = None,
     begin: Pause | None = None,
     check: Callable[[], None] = lambda: None,
 ) -> list[Result | Pause]:
@@ -68,19 +54,11 @@ def run(
 def start(
     config: MgldConfig,
     items: list[ShotFrame],
-    parts: HeldParts | WatchedParts | None = None,
+    parts: HeldParts | None = None,
     begin: Pause | None = None,
     check: Callable[[], None] = lambda: None,
 ) -> Iterator[Result | Pause]:
-    restorer = MgldRestorer(parts or tiny_parts(), config, 1 << 34)
-    plan = restorer.plan(items[0].image.shape[-2], items[0].image.shape[-1])
-    return Restoration(restorer, plan, check, lambda text: None).run(items, begin)
-
-
-def images(items: list[Result | Pause], first: int = 0) -> Tensor:
-    found = [item for item in items if isinstance(item, Result)]
-    assert [item.frame.pts for item in found] == list(range(first, first + len(found)))
-    return torch.stack([item.image for item in found])
+    return restored(MgldRestorer(parts or tiny_parts(), config, 1 << 34), items, begin, check)
 
 
 @cache
@@ -159,7 +137,7 @@ def test_any_number_of_frames(count: int) -> None:
 
 def test_frames_that_a_window_before_has_made_are_not_made_again() -> None:
     """17 frames are windows of 5 at 0, 3, 6, 9 and 12: that at 15 holds only the overlap."""
-    parts = WatchedParts()
+    parts = WatchedParts(tiny_networks())
     torch.testing.assert_close(images(run(QUICK, frames(FRAMES), parts)), images(whole()), rtol=0, atol=0)
     assert parts.used.count("denoiser") == 5
     assert parts.used.count("text") == 1
@@ -167,7 +145,7 @@ def test_frames_that_a_window_before_has_made_are_not_made_again() -> None:
 
 def test_cancelling_is_heard_inside_a_step() -> None:
     """By the second of nine tiles of the denoiser's first step, when nothing of the step is done."""
-    parts, calls = WatchedParts(), []
+    parts, calls = WatchedParts(tiny_networks()), []
 
     def check() -> None:
         calls.append(parts.used[-1] if parts.used else "")
@@ -186,7 +164,7 @@ def test_less_memory_means_smaller_windows_not_the_end() -> None:
         if name == "denoiser" and 3 <= count <= 4:
             raise RuntimeError("CUDA out of memory")
 
-    result = images(run(QUICK, frames(11), WatchedParts(allow)))
+    result = images(run(QUICK, frames(11), WatchedParts(tiny_networks(), allow)))
     assert len(result) == 11
     torch.testing.assert_close(result[:6], images(whole())[:6], rtol=0, atol=0)
     assert result.isfinite().all()
@@ -198,7 +176,7 @@ def test_no_memory_at_all_is_said() -> None:
             raise RuntimeError("CUDA out of memory")
 
     with pytest.raises(OutOfMemoryError, match="windows of 1 frame"):
-        run(QUICK, frames(3), WatchedParts(allow))
+        run(QUICK, frames(3), WatchedParts(tiny_networks(), allow))
 
 
 PUBLISHED = replace(MgldConfig.published(), steps=2, least_side=64, tile=64)

@@ -25,26 +25,12 @@ from textovsr.core.restorers.systems import exact_parts
 from textovsr.models.sdatc.denoiser import SdatcDenoiser
 from textovsr.tests.helpers.mgld import moving_clip
 from textovsr.tests.helpers.sdatc import TINY, tiny_networks, tiny_parts, tiny_unet
+from textovsr.tests.helpers.shots import WatchedParts, images, restored
 
 FRAMES = 17
 SIZE = (24, 40)
 SMALL = (16, 16)
 QUICK = SdatcConfig(steps=2)
-
-
-class WatchedParts:
-    """Parts that are asked, by name and how often so far, whether they may be used."""
-
-    def __init__(self, allow: Callable[[str, int], None] = lambda name, count: None) -> None:
-        self.inner, self.allow = tiny_parts(), allow
-        self.device, self.dtype = self.inner.device, self.inner.dtype
-        self.used: list[str] = []
-
-    def use(self, *names: str) -> tuple[nn.Module, ...]:
-        for name in names:
-            self.used.append(name)
-            self.allow(name, self.used.count(name))
-        return self.inner.use(*names)
 
 
 def frames(count: int, size: tuple[int, int] = SMALL, prompt: str = "") -> list[ShotFrame]:
@@ -56,7 +42,7 @@ def frames(count: int, size: tuple[int, int] = SMALL, prompt: str = "") -> list[
 def run(
     config: SdatcConfig,
     items: list[ShotFrame],
-    parts: HeldParts | WatchedParts | None = None,
+    parts: HeldParts | None = None,
     begin: Pause | None = None,
     check: Callable[[], None] = lambda: None,
 ) -> list[Result | Pause]:
@@ -66,19 +52,11 @@ def run(
 def start(
     config: SdatcConfig,
     items: list[ShotFrame],
-    parts: HeldParts | WatchedParts | None = None,
+    parts: HeldParts | None = None,
     begin: Pause | None = None,
     check: Callable[[], None] = lambda: None,
 ) -> Iterator[Result | Pause]:
-    restorer = SdatcRestorer(parts or tiny_parts(), config, 1 << 34)
-    plan = restorer.plan(items[0].image.shape[-2], items[0].image.shape[-1])
-    return Restoration(restorer, plan, check, lambda text: None).run(items, begin)
-
-
-def images(items: list[Result | Pause], first: int = 0) -> Tensor:
-    found = [item for item in items if isinstance(item, Result)]
-    assert [item.frame.pts for item in found] == list(range(first, first + len(found)))
-    return torch.stack([item.image for item in found])
+    return restored(SdatcRestorer(parts or tiny_parts(), config, 1 << 34), items, begin, check)
 
 
 @cache
@@ -140,7 +118,7 @@ def test_any_number_of_frames(count: int) -> None:
 
 def test_frames_that_a_window_before_has_made_are_not_made_again() -> None:
     """8 frames are windows of 5 at 0 and 3: that at 6 holds only the overlap."""
-    parts = WatchedParts()
+    parts = WatchedParts(tiny_networks())
     run(QUICK, frames(8), parts)
     assert parts.used.count("denoiser") == 2
     assert parts.used.count("text") == 1
@@ -156,7 +134,7 @@ def test_windows_that_are_fixed_begin_with_what_the_one_before_made() -> None:
 
 def test_cancelling_is_heard_inside_a_step() -> None:
     """By the second tile of the denoiser's first step, when nothing of the step is done."""
-    parts, calls = WatchedParts(), []
+    parts, calls = WatchedParts(tiny_networks()), []
 
     def check() -> None:
         calls.append(parts.used[-1] if parts.used else "")
@@ -185,7 +163,7 @@ def test_less_memory_means_smaller_windows_not_the_end() -> None:
         if name == "denoiser" and 2 <= count <= 3:
             raise RuntimeError("CUDA out of memory")
 
-    result = images(run(QUICK, frames(6), WatchedParts(allow)))
+    result = images(run(QUICK, frames(6), WatchedParts(tiny_networks(), allow)))
     assert len(result) == 6
     torch.testing.assert_close(result[:3], six()[:3], rtol=0, atol=0)
     assert result.isfinite().all()
@@ -197,7 +175,7 @@ def test_no_memory_at_all_is_said() -> None:
             raise RuntimeError("CUDA out of memory")
 
     with pytest.raises(OutOfMemoryError, match="windows of 1 frame"):
-        run(QUICK, frames(3), WatchedParts(allow))
+        run(QUICK, frames(3), WatchedParts(tiny_networks(), allow))
 
 
 def test_with_little_memory_fewer_frames_go_through_the_denoiser_before_its_tiles_shrink() -> None:

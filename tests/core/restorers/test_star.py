@@ -16,14 +16,13 @@ from textovsr.core.restorers.star.restorer import StarRestorer
 from textovsr.core.restorers.star.sampling import Clip, ClipSampler
 from textovsr.models.star.chunks import WHOLE
 from textovsr.tests.helpers.rule import GOLDEN
+from textovsr.tests.helpers.shots import WatchedParts, images
 from textovsr.tests.helpers.star_shots import (
     ENOUGH,
     QUICK,
     ToyDenoiser,
     ToyVae,
-    WatchedParts,
     clip,
-    images,
     make,
     make_toy,
     run,

@@ -11,16 +11,8 @@ from textovsr.core.journal import Pause
 from textovsr.core.restoration import Result
 from textovsr.core.restorers.star.config import StarConfig
 from textovsr.core.windows import WindowPlan
-from textovsr.tests.helpers.star_shots import (
-    QUICK,
-    WatchedParts,
-    clip,
-    images,
-    make_toy,
-    run,
-    start,
-    toy_networks,
-)
+from textovsr.tests.helpers.shots import WatchedParts, images
+from textovsr.tests.helpers.star_shots import QUICK, clip, make_toy, run, start, toy_networks
 from textovsr.tests.helpers.threads import one_thread  # noqa: F401 - a fixture
 
 PUBLISHED = StarConfig.published()

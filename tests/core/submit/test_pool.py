@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from textovsr.core.errors import JobRunningError, OutputError
+from textovsr.core.errors import JobRunningError, OutputError, RefusedError, ServerError
+from textovsr.core.submit.answers import read_whole
 from textovsr.core.submit.ledger import Ledger
 from textovsr.core.submit.pool import AHEAD, Limits, Pool, Server
 from textovsr.core.submit.task import Task, make_task
@@ -45,6 +46,17 @@ def test_results_take_free_names_and_the_same_is_not_placed_twice(ledger: Ledger
         "clip-3.mp4",
     ]
     assert not list(ledger.folder.glob("part-*"))
+
+
+@pytest.mark.parametrize("suffix", [".mp4\\..\\x", "./x", ".a b", ".", ".mp4\n", "." + 11 * "x"])
+def test_a_server_does_not_choose_where_results_go(ledger: Ledger, tmp_path: Path, suffix: str) -> None:
+    with pytest.raises(RefusedError, match="plain ending"):
+        ledger.place(ledger.part(), tmp_path / "clip.mov", suffix)
+
+
+def test_an_answer_without_an_end_is_cut_off() -> None:
+    with pytest.raises(ServerError, match="more than 67108864 bytes"), Path("/dev/zero").open("rb") as endless:
+        read_whole(endless, "http://a:8188")
 
 
 def test_without_hard_links_nothing_is_overwritten_either(

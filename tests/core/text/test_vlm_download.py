@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -14,6 +13,7 @@ from textovsr.core.errors import DamagedWeightsError, DiskFullError, SettingErro
 from textovsr.core.text import vlm_download
 from textovsr.core.text.vlm_download import download_vlm, plan_download
 from textovsr.core.text.vlm_folders import list_vlms
+from textovsr.tests.helpers.web import serving
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 NAME = "author/tiny-vlm"
@@ -100,12 +100,9 @@ class Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def hub() -> Iterator[Hub]:
-    with Hub() as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
+    server = Hub()
+    with serving(server):
         yield server
-        server.shutdown()
-        thread.join()
 
 
 def test_only_what_is_needed_arrives_and_is_a_model(hub: Hub, tmp_path: Path) -> None:
@@ -172,10 +169,22 @@ def test_a_plan_is_what_will_be_fetched(hub: Hub) -> None:
         plan_download(NAME, hub.url)
 
 
-@pytest.mark.parametrize("name", ["tiny", "a/b/c", "../x", "a/..", "http://x/y", ""])
+@pytest.mark.parametrize(
+    "name",
+    ["tiny", "a/b/c", "../x", "a/..", "../..", "a/../../b", "http://x/y", "", "/a/b", "a/.", "a/.b", "./b", "C:\\a/b",
+     "a/b\n", "a b/c"],
+)  # fmt: skip
 def test_names_are_checked(name: str) -> None:
     with pytest.raises(SettingError, match="Expected a repository such as"):
         plan_download(name)
+
+
+@pytest.mark.parametrize("name", ["../evil.json", "/evil.json", "a/evil.json", "..\\evil.json", "C:\\evil.json"])
+def test_a_server_names_no_place(name: str, hub: Hub, tmp_path: Path) -> None:
+    hub.files[name] = hub.told[name] = b"{}"
+    assert name not in [file.name for file in plan_download(NAME, hub.url).files]
+    download_vlm(NAME, tmp_path / "LLM", endpoint=hub.url)
+    assert not [path for path in tmp_path.rglob("*") if "evil" in path.name]
 
 
 def test_nobody_there(hub: Hub) -> None:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from textovsr.core.errors import SettingError
-from textovsr.core.text.vtt import Cue, parse_text, write_text
+from textovsr.core.text.vtt import Cue, TimedText, parse_text, write_text
 
 EXAMPLE = """WEBVTT - captions
 Kind: descriptions
@@ -137,3 +137,21 @@ def test_a_written_cue_is_one_line_without_markup_and_lasts() -> None:
 
 def test_no_cues_are_a_header() -> None:
     assert write_text([]) == "WEBVTT\n"
+
+
+@pytest.mark.parametrize("words", ["<" * 1_000_000, "<b" * 500_000, " " * 1_000_000])
+def test_long_texts_are_read_once(words: str) -> None:
+    """What grows with the square of a text's length takes hours here."""
+    assert len(parse_text(f"WEBVTT\n\n00:00.000 --> 00:01.000\na {words}").cues) >= 1
+
+
+def test_many_cues_are_looked_up_quickly() -> None:
+    text = TimedText(tuple(Cue(float(n), n + 1.0, str(n)) for n in range(200_000)))
+    assert all(text.at(n + 0.5) == str(n) for n in range(200_000))
+
+
+@pytest.mark.parametrize("line", ["9" * 400 + ":00:00.000 --> 00:01.000", "00:00.000 --> x" + "y" * 10**6, "z" * 10**6])
+def test_a_long_line_is_named_by_its_beginning(line: str) -> None:
+    with pytest.raises(SettingError, match="Expected") as caught:
+        parse_text(f"WEBVTT\n\n{line}")
+    assert len(str(caught.value)) < 300

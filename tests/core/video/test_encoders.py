@@ -186,6 +186,16 @@ def test_hardware_is_tried_for_real() -> None:
         assert name.startswith("h264_")
 
 
+def test_an_encoder_that_was_busy_is_tried_again() -> None:
+    """What opens is not opened twice; libx264 stands for one in hardware, which takes no such format."""
+    encoders._open_once.cache_clear()
+    assert not encoders._opens("libx264", "p010le")
+    assert encoders._open_once.cache_info().currsize == 0
+    assert encoders._opens("libx264", "yuv420p")
+    assert encoders._opens("libx264", "yuv420p")
+    assert encoders._open_once.cache_info().hits == 1
+
+
 def test_other_codecs_have_no_hardware() -> None:
     with pytest.raises(EncoderError, match="prores_nvenc"):
         check_encoding(Path("a.mov"), EncodeConfig(codec="prores", hardware=True))

@@ -14,6 +14,7 @@ from textovsr.core.video.matroska import store_aspect
 from textovsr.core.video.mux import mux
 from textovsr.core.video.probe import probe
 from textovsr.core.video.writer import VideoWriter
+from textovsr.tests.helpers.clips import Clip, write_clip
 from textovsr.tests.helpers.frames import decoded
 
 KINDS = [("av1", "mkv"), ("av1", "webm"), ("prores", "mkv"), ("ffv1", "mkv"), ("h264", "mkv")]
@@ -61,3 +62,13 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
     path.write_bytes(b"\x1a\x45\xdf\xa3\x80")
     with pytest.raises(EncoderError, match="Expected the tracks at the beginning"):
         store_aspect(path, 48, Fraction(64, 45))
+
+
+def test_many_tracks_leave_much_room_and_what_follows_them_stays(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "a.mkv", Clip(audio=("aac",) * 12, attachment=True))
+    written = path.read_bytes()
+    assert store_aspect(path, 32, Fraction(4, 3))
+    following = written.rindex(b"\x19\x41\xa4\x69")  # Attachments, named in the table of contents too
+    assert path.read_bytes()[following:] == written[following:]
+    assert probe(path).sample_aspect_ratio == Fraction(2, 3)
+    assert len(probe(path).audio) == 12

@@ -3,6 +3,7 @@
 import errno
 import os
 from array import array
+from contextlib import nullcontext
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -189,7 +190,7 @@ def test_a_full_disk_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(DiskFullError, match="free some space and run the same job again"):
+    with pytest.raises(DiskFullError, match="free some space and run it again"):
         mux(paths, paths[0], tmp_path / "a.mp4")
     assert not (tmp_path / "a.mp4").exists()
     assert not list(tmp_path.glob(".*"))
@@ -198,8 +199,7 @@ def test_a_full_disk_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's /dev/full")
 def test_a_full_disk_is_said_while_writing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     paths = write_segments(tmp_path, [3], [0, 40, 80, 120])
-    monkeypatch.setattr("textovsr.core.video.mux._partial", lambda *_: Path("/dev/full"))
-    monkeypatch.setattr(Path, "unlink", lambda *_, **__: None)
+    monkeypatch.setattr("textovsr.core.video.mux.unfinished", lambda *_: nullcontext(Path("/dev/full")))
     with pytest.raises(DiskFullError, match="free some space"):
         mux(paths, paths[0], tmp_path / "a.mkv")
 
@@ -209,8 +209,8 @@ def test_the_result_is_on_the_disk_before_it_has_its_name(tmp_path: Path, monkey
     events: list[str] = []
     monkeypatch.setattr("textovsr.core.video.mux.sync_file", lambda _: events.append("file"))
     monkeypatch.setattr("textovsr.core.video.mux.sync_folder", lambda _: events.append("folder"))
-    replace = os.replace
-    monkeypatch.setattr(os, "replace", lambda *names: (events.append("name"), replace(*names)))
+    replace = Path.replace
+    monkeypatch.setattr(Path, "replace", lambda *names: (events.append("name"), replace(*names)))
     mux(paths, paths[0], tmp_path / "a.mp4")
     assert events == ["file", "name", "folder"]
 
