@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ..core.errors import DamagedWeightsError
+from .pickle_depth import DEEPEST, Nesting
 
 LONGEST_PICKLE = 32_000_000
 """Bytes of the pickle of a checkpoint, which holds names and sizes; the largest known has two million."""
@@ -84,9 +85,11 @@ def check_pickles(path: Path, known: Callable[[str], bool] = NAMES.__contains__)
         DamagedWeightsError: it asks for something else, which is named; or for more memory than it needs.
         ValueError: it is cut short or damaged.
     """
-    for opcode, argument, position in _operations(path):
+    for opcode, argument, position, depth in _operations(path):
         if position > LONGEST_PICKLE:
             raise _refused(path, f"its pickle has more than {LONGEST_PICKLE / 1e6:.0f} MB")
+        if depth > DEEPEST:
+            raise _refused(path, f"its pickle has more than {DEEPEST} tuples in each other")
         if opcode in _ASKING:
             name = str(argument).replace(" ", ".") if argument else "what it does not name"
             if not known(name):
@@ -95,8 +98,8 @@ def check_pickles(path: Path, known: Callable[[str], bool] = NAMES.__contains__)
             raise _refused(path, f"its pickle numbers something {argument}")
 
 
-def _operations(path: Path) -> Iterator[tuple[str, object, int]]:
-    """Every operation of a file's pickles: its name, its argument and where it stands."""
+def _operations(path: Path) -> Iterator[tuple[str, object, int, int]]:
+    """Every operation of a file's pickles: its name, its argument, where it stands, how deep what it makes is."""
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             for record in archive.infolist():
@@ -110,10 +113,11 @@ def _operations(path: Path) -> Iterator[tuple[str, object, int]]:
                 yield from _named(file)
 
 
-def _named(file: BinaryIO) -> Iterator[tuple[str, object, int]]:
+def _named(file: BinaryIO) -> Iterator[tuple[str, object, int, int]]:
+    nesting = Nesting()
     try:
         for opcode, argument, position in pickletools.genops(file):
-            yield opcode.name, argument, position or 0
+            yield opcode.name, argument, position or 0, nesting.see(opcode, argument)
     except (MemoryError, OverflowError, IndexError) as error:  # a length that no file has
         raise ValueError(f"the pickle is damaged: {error or type(error).__name__}") from error
 
