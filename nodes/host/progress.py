@@ -1,5 +1,6 @@
 """What a node shows while it works, and how a user stops it."""
 
+import math
 import time
 from collections.abc import Callable
 from functools import lru_cache
@@ -16,7 +17,7 @@ from ...core.space import readable
 
 _PREVIEW_SECONDS = 0.5
 _PREVIEW_SHARE = 0.01
-"""Of the run's time, at most, that is spent on showing it."""
+"""Of the run's time, about, that is spent on showing it."""
 
 _LABELS = ("Before", "After")
 _LABEL_SIZE = 16
@@ -29,13 +30,14 @@ check_cancelled = comfy.model_management.throw_exception_if_processing_interrupt
 def progress_reporter(node: type[io.ComfyNode]) -> Callable[[Progress], None]:
     """A function that shows a job's progress on its node: bar, frames, fps, time left, memory, the newest frame.
 
-    Where a frame can be compared with the one it was made of, both are shown.
+    Where a frame can be compared with the one it was made of, both are shown. The more showing takes, the less often it
+    is done; but the quickest showing counts: the first one also loads what it needs, and one on a busy machine waits.
     """
     execution = ComfyAPISync().execution
-    ended, wait = 0.0, 0.0
+    ended, wait, least = 0.0, 0.0, math.inf
 
     def report(progress: Progress) -> None:
-        nonlocal ended, wait
+        nonlocal ended, wait, least
         began = time.monotonic()
         if 0 <= began - ended < wait and progress.done != progress.total:  # below 0 the clock was set back
             return
@@ -43,7 +45,9 @@ def progress_reporter(node: type[io.ComfyNode]) -> Callable[[Progress], None]:
         execution.set_progress(progress.done, count, preview_image=_preview(progress.newest, progress.original))
         show_text(node, f"{progress}, {memory_in_use()}")
         ended = time.monotonic()
-        wait = max(_PREVIEW_SECONDS, (ended - began) / _PREVIEW_SHARE)
+        if wait:
+            least = min(least, ended - began)
+        wait = max(_PREVIEW_SECONDS, least / _PREVIEW_SHARE) if least < math.inf else _PREVIEW_SECONDS
 
     return report
 
@@ -71,7 +75,7 @@ def frame_reporter(node: type[io.ComfyNode]) -> Callable[[int, int | None, Tenso
 
 def download_reporter(node: type[io.ComfyNode], name: str) -> Callable[[int, int | None], None]:
     """A function that shows a download's bytes on its node, and stops it when the user cancels."""
-    execution, shown = ComfyAPISync().execution, 0.0
+    execution, shown = ComfyAPISync().execution, -math.inf
 
     def report(done: int, total: int | None) -> None:
         nonlocal shown

@@ -158,6 +158,7 @@ def test_a_download_shows_its_bytes_and_can_be_cancelled(
     execution = SimpleNamespace(set_progress=lambda done, total: bars.append((done, total)))
     monkeypatch.setattr(host, "ComfyAPISync", lambda: SimpleNamespace(execution=execution))
     monkeypatch.setattr(host, "show_text", lambda node, text: words.append(text))
+    monkeypatch.setattr(host, "_PREVIEW_SECONDS", 1e9)
     report = module.download_reporter(nodes["OVSR_CLIPIQAScore"], "RN50.pt")
     report(1_000_000, 4_000_000)
     report(2_000_000, 4_000_000)
