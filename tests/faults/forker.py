@@ -26,13 +26,15 @@ KILLED = -9
 
 @dataclass(frozen=True)
 class Order:
-    """A job; ``seconds`` are those of every frame's network, ``die_at`` the step on the disk (0: none) before which it
-    sends itself ``signal``; ``task`` is ``restore`` or ``save``."""
+    """A job; ``seconds`` are those of every frame's network, ``wait_at`` the frame of its run (0: none) after which it
+    waits to be killed, ``die_at`` the step on the disk (0: none) before which it sends itself ``signal``; ``task`` is
+    ``restore`` or ``save``."""
 
     source: Path
     output: Path
     codec: str = "h264"
     seconds: float = 0.0
+    wait_at: int = 0
     die_at: int = 0
     signal: str = "SIGKILL"
     task: str = "restore"
@@ -62,9 +64,14 @@ class Forker:
     def run(self, order: Order, meanwhile: Callable[[psutil.Process], None] = lambda _: None) -> int:
         """Run a job, do ``meanwhile`` to it, wait for its end, and return its exit code (negative: the signal)."""
         values = {key: str(value) for key, value in vars(order).items()}
-        child = int(self._ask(json.dumps({**values, "told": str(self._told)})))
-        meanwhile(psutil.Process(child))
-        code = int(self._ask(""))
+        job = psutil.Process(int(self._ask(json.dumps({**values, "told": str(self._told)}))))
+        try:
+            meanwhile(job)
+        except BaseException:
+            job.kill()  # it may wait for that
+            raise
+        finally:
+            code = int(self._ask(""))
         assert not psutil.Process(self.process.pid).children(recursive=True), "an orphan"
         return code
 

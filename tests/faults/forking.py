@@ -3,7 +3,8 @@
 A line on standard input is a JSON object (the fields of ``forker.Order``, and ``told``); the child's process id is the
 answer. With ``die_at`` the child sends itself ``signal`` before its so manyeth step on the disk; a whole run writes
 into the file ``told`` what it did. An empty line then asks to wait for its end; the answer is its exit code, negative
-for a signal. Until then the process id is the child's, even if it has ended.
+for a signal. Until then the process id is the child's, even if it has ended. With ``wait_at`` the child waits to be
+killed after so many frames; it is, if nobody is left to do it.
 """
 
 import json
@@ -14,7 +15,7 @@ import traceback
 from pathlib import Path
 
 from textovsr.core.config import EncodeConfig
-from textovsr.core.job import Job, Source
+from textovsr.core.job import Job, Progress, Report, Source
 from textovsr.core.pipeline import restore_video
 from textovsr.core.transcode import save_video
 from textovsr.tests.helpers.restorers import Trail
@@ -39,6 +40,16 @@ def watch(order: dict[str, str]) -> list[str]:
     return names
 
 
+def waiting(frames: int) -> Report:
+    """Reports to nobody; after so many frames of this run it waits for ever."""
+
+    def report(progress: Progress) -> None:
+        if progress.done - progress.resumed == frames:
+            signal.pause()
+
+    return report
+
+
 def work(order: dict[str, str]) -> None:
     """Restore one video, or save it."""
     source, output = Source(Path(order["source"])), Path(order["output"])
@@ -48,7 +59,7 @@ def work(order: dict[str, str]) -> None:
         save_video(source, output, encode)
     else:
         restorer, job = Trail(seconds=float(order["seconds"])), Job(encode=encode, segment=8)
-        resumed = restore_video(source, restorer, output, job, lambda _: None).resumed
+        resumed = restore_video(source, restorer, output, job, waiting(int(order["wait_at"]))).resumed
     Path(order["told"]).write_text(json.dumps({"resumed": resumed, "steps": steps}))
 
 
@@ -64,7 +75,8 @@ def main() -> None:
                 os._exit(1)
             os._exit(0)
         print(child, flush=True)
-        sys.stdin.readline()
+        if not sys.stdin.readline():
+            os.kill(child, signal.SIGKILL)
         _, status = os.waitpid(child, 0)
         print(os.waitstatus_to_exitcode(status), flush=True)
 

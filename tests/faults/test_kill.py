@@ -55,9 +55,9 @@ def test_a_job_that_is_killed_again_and_again_ends_the_same(
         for number in range(AT_WORK + AT_A_TIME):
             if number < AT_WORK:  # the first segment is recorded with step 16, every further one takes 7 or so
                 code = forker.run(replace(killed, die_at=chance.randint(1, 24)))
-            else:  # all of them together last less long than the frames that are left
-                after = chance.uniform(0, 0.4)
-                code = forker.run(replace(killed, seconds=0.1), lambda job, after=after: kill(job, after))
+            else:  # in half a second it is where it waits for its end, however late that comes
+                after, slow = chance.uniform(0, 0.4), replace(killed, seconds=0.1, wait_at=5)
+                code = forker.run(slow, lambda job, after=after: kill(job, after))
             assert code == KILLED
             assert finished(killed.output) >= kept, "a finished segment was lost"
             kept = finished(killed.output)
@@ -105,7 +105,7 @@ def test_a_job_that_is_killed_at_its_end_is_whole_or_goes_on(
 
 
 def test_a_kill_loses_at_most_one_segment(forker: Forker, source: Path, tmp_path: Path) -> None:
-    order = Order(source, tmp_path / "out.mp4", seconds=0.03)
+    order = Order(source, tmp_path / "out.mp4", seconds=0.03, wait_at=2 * SEGMENT + 4)
     for _ in range(3):
         before = finished(order.output)
 
@@ -119,5 +119,5 @@ def test_a_kill_loses_at_most_one_segment(forker: Forker, source: Path, tmp_path
         segments = len(read_lines(folder)) - 1
         assert begun <= {segments}
         assert finished(order.output) > before
-    assert forker.whole(replace(order, seconds=0.0))["resumed"] >= 3 * SEGMENT
+    assert forker.whole(replace(order, seconds=0.0, wait_at=0))["resumed"] >= 3 * SEGMENT
     assert [path.name for path in tmp_path.iterdir()] == ["out.mp4"]
