@@ -13,22 +13,13 @@ import psutil
 import pytest
 
 from textovsr import cli
-from textovsr.core.journal import read_lines
-from textovsr.core.pipeline import job_folder
-from textovsr.tests.faults.forker import LONG
+from textovsr.tests.faults.forker import finished
 from textovsr.tests.helpers.cli import command, environ, interruptible
-from textovsr.tests.helpers.cluster import left_in
+from textovsr.tests.helpers.cluster import left_in, running
 from textovsr.tests.helpers.frames import decoded
 from textovsr.tests.helpers.networks import save_tiny
 
 pytest.importorskip("ray")
-
-
-def ended(process: psutil.Process) -> bool:
-    try:
-        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True
 
 
 @pytest.fixture
@@ -48,7 +39,7 @@ def test_interrupted_on_all_processors_it_goes_on_alone(phone_clip: Path, tmp_pa
     del environment["RAY_AUTH_MODE"]
     with interruptible(*shared, cwd=tmp_path, env=environment, stdout=subprocess.PIPE) as process:
         family = []
-        while process.poll() is None and not read_lines(job_folder(out))[1:]:
+        while process.poll() is None and finished(out) < 8:
             family = psutil.Process(process.pid).children(recursive=True)
             time.sleep(0.1)
         process.send_signal(signal.SIGINT)
@@ -56,8 +47,7 @@ def test_interrupted_on_all_processors_it_goes_on_alone(phone_clip: Path, tmp_pa
     assert process.returncode == cli.INTERRUPTED, told
     assert "the same command goes on from there" in told
     assert family
-    psutil.wait_procs(family, timeout=LONG)
-    assert all(ended(member) for member in family)
+    assert not running([member.pid for member in family])
     assert not left_in(short)
     assert not (tmp_path / ".ray").exists()
     alone = subprocess.run(command(*options), cwd=tmp_path, env=environ(), capture_output=True, text=True)

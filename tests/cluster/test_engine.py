@@ -7,9 +7,9 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
-import psutil
 import pytest
 
 from textovsr.core.cluster.config import ClusterConfig
@@ -20,7 +20,7 @@ from textovsr.core.errors import CancelledError, ClusterError
 from textovsr.core.job import Job, Progress, Restored, Source
 from textovsr.core.journal import read_lines
 from textovsr.core.pipeline import Order, job_folder, restore_video
-from textovsr.tests.helpers.cluster import LedTrail, TrailRecipe, TwoMachines
+from textovsr.tests.helpers.cluster import LedTrail, TrailRecipe, TwoMachines, running
 from textovsr.tests.helpers.frames import decoded, packets
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="two Ray machines on one need a POSIX system")
@@ -47,6 +47,7 @@ def shared(
     report: Callable[[Progress], None] = lambda _: None,
     check: Callable[[], None] = lambda: None,
 ) -> Restored:
+    machines.settle()
     wish = ClusterConfig(machines.address, lead=lead, piece=16)
     restored = restore_on_cluster(order(source, output), recipe, wish, report, check)
     assert not machines.left()
@@ -107,7 +108,8 @@ def test_workers_that_are_killed_and_a_machine_that_goes_down_are_done_without(
     """A worker is started again; the piece of a machine is restored by the other."""
     out = tmp_path / "out.mkv"
     killed: list[int] = []
-    node = machines.nodes[-1]
+    machines.settle()
+    node = machines.nodes[-1].process
 
     def disturb(progress: Progress) -> None:
         fresh = [pid for pid in workers(tmp_path) if pid not in killed]
@@ -119,7 +121,6 @@ def test_workers_that_are_killed_and_a_machine_that_goes_down_are_done_without(
             node.wait()
 
     restored = shared(machines, source, out, TrailRecipe(tmp_path, seconds=0.1), lead=8, report=disturb)
-    machines.replace_dead()
     assert (len(killed), node.poll()) == (2, -signal.SIGKILL)
     assert any("was lost" in note for note in restored.notes)
     assert restored.frames == FRAMES
@@ -130,36 +131,24 @@ def test_a_job_goes_on_here_and_there(machines: TwoMachines, source: Path, exact
     """Cancelled on the cluster, gone on with alone, stopped, and taken up by the cluster again."""
     out = tmp_path / "out.mkv"
 
-    def stop_after(frames: int) -> Callable[[Progress], None]:
-        def report(progress: Progress) -> None:
-            if progress.done >= frames and finished(out) >= frames:
-                raise CancelledError("enough")
+    def stop_after(frames: int) -> None:
+        if finished(out) >= frames:
+            raise CancelledError("enough")
 
-        return report
-
+    held = TrailRecipe(tmp_path, trouble="wait", at=0, spared=1)  # each worker restores one shot: there is more to do
     with pytest.raises(CancelledError):
-        shared(machines, source, out, TrailRecipe(tmp_path, seconds=0.05), report=stop_after(16))
+        shared(machines, source, out, held, check=lambda: stop_after(16))
     assert not machines.left()
     first = finished(out)
-    assert 16 <= first < FRAMES
+    assert 16 <= first < FRAMES - 2 * 8
     what = order(source, out)
     with pytest.raises(CancelledError):
-        restore_video(what.source, LedTrail(4, 2), out, what.job, stop_after(min(first + 8, FRAMES - 1)))
-    assert finished(out) > first
+        restore_video(what.source, LedTrail(4, 2), out, what.job, lambda _: stop_after(first + 8))
+    assert first < finished(out) < FRAMES
     restored = shared(machines, source, out, TrailRecipe(tmp_path))
     assert restored.resumed > first
     assert decoded(out) == decoded(exact)
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
-
-
-def alive(processes: list[int]) -> list[int]:
-    """Those that still run, after they have had time to end."""
-    for _ in range(2400):
-        left = [pid for pid in processes if psutil.pid_exists(pid)]
-        if not left:
-            break
-        time.sleep(0.1)
-    return left
 
 
 def finished(output: Path) -> int:
@@ -167,16 +156,16 @@ def finished(output: Path) -> int:
 
 
 @pytest.mark.parametrize(
-    ("die", "told"),
-    [(False, "this window cannot be restored"), pytest.param(True, "died", marks=pytest.mark.slow)],
+    ("trouble", "told"),
+    [("fail", "this window cannot be restored"), pytest.param("die", "died", marks=pytest.mark.slow)],
 )
 def test_a_piece_that_always_fails_ends_the_job(
-    machines: TwoMachines, source: Path, tmp_path: Path, die: bool, told: str
+    machines: TwoMachines, source: Path, tmp_path: Path, trouble: Literal["fail", "die"], told: str
 ) -> None:
     """Its error is told, everything else is kept, though nothing had its turn, and goes into the next run."""
     out, told_done = tmp_path / "out.mkv", list[int]()
     with pytest.raises(ClusterError, match=f"frames 0 to 30, but 3 workers failed at it.*{told}"):
-        shared(machines, source, out, TrailRecipe(tmp_path, 0.02, fail=30, die=die))
+        shared(machines, source, out, TrailRecipe(tmp_path, 0.02, trouble=trouble, at=30))
     assert not machines.left()
     assert finished(out) == 0
     kept = list((job_folder(out) / SHELF).glob("*.json"))
@@ -200,23 +189,24 @@ from textovsr.tests.helpers.cluster import TrailRecipe
 address, source, out = sys.argv[1:]
 order = Order(Source(Path(source)), Path(out), Job(encode=EncodeConfig(codec="ffv1"), segment=8))
 wish = ClusterConfig(address, lead=8, piece=16)
-restore_on_cluster(order, TrailRecipe(Path(out).parent, 0.1), wish, lambda p: print(p.done, flush=True))
+restore_on_cluster(order, TrailRecipe(Path(out).parent, trouble="wait", at=20), wish, lambda _: None)
 """
 
 
 def test_a_killed_driver_leaves_a_job_to_take_up(
     machines: TwoMachines, source: Path, undisturbed: Path, tmp_path: Path
 ) -> None:
-    out = tmp_path / "out.mkv"
+    """Both workers are within a piece, and one is finished ahead of its turn."""
+    machines.settle()
+    out, ahead = tmp_path / "out.mkv", f"{31:08}.json"
     arguments = [sys.executable, "-W", "ignore", "-c", DRIVER, machines.address, str(source), str(out)]
-    with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as driver:
-        assert driver.stdout is not None
-        for line in driver.stdout:
-            if finished(out) and int(line) > finished(out):
-                driver.kill()
-                break
+    with subprocess.Popen(arguments) as driver:
+        while driver.poll() is None and not (finished(out) >= 16 and (job_folder(out) / SHELF / ahead).exists()):
+            time.sleep(0.1)
+        driver.kill()
     assert driver.returncode == -signal.SIGKILL
+    assert list(tmp_path.glob("*.waiting"))
     assert not machines.left()
-    assert not alive(workers(tmp_path))
+    assert not running(workers(tmp_path))
     assert shared(machines, source, out, TrailRecipe(tmp_path), lead=8).resumed >= 16
     assert decoded(out) == decoded(undisturbed)

@@ -1,7 +1,6 @@
 """Machines: how they are divided, what is checked of them, and files that reach them."""
 
 import os
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from textovsr.core.config import EncodeConfig
 from textovsr.core.errors import ClusterError, SettingError
 from textovsr.core.job import Job, Source
 from textovsr.core.pipeline import Order
-from textovsr.tests.helpers.cluster import TrailRecipe, TwoMachines
+from textovsr.tests.helpers.cluster import TrailRecipe, TwoMachines, kill
 
 BOX = Machine("a", "box", gpus=2, cpus=9)
 
@@ -42,6 +41,7 @@ def test_a_job_is_all_on_cards_or_all_on_processors(device: str, gpus: int, card
 @pytest.fixture
 def ray(machines: TwoMachines) -> Iterator[Any]:
     with joined(machines.address) as module:
+        machines.settle()
         yield module
 
 
@@ -64,13 +64,13 @@ def test_a_file_that_a_machine_lacks_is_sent(
     again, other_scratch = site.set_up()
     assert again == [sent, found]
     assert scratch != other_scratch
-    ray.kill(site.depot)
+    kill(ray, site.depot)
     with pytest.raises(ray.exceptions.RayError):  # which is told to nobody before it is asked
         site.set_up()
     assert site.set_up()[0][0].read_bytes() == big.read_bytes()
     site.close()
-    assert not sent.exists()
     assert not machines.left()
+    assert not sent.exists()
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="as if there were cards")
@@ -81,26 +81,17 @@ def test_each_worker_of_a_box_has_a_card_of_its_own(machines: TwoMachines, sourc
         def cards(self) -> str:
             return os.environ["CUDA_VISIBLE_DEVICES"]
 
-    box = machines.add(gpus=2)
-    with joined(machines.address) as ray:
-        while not (found := [machine for machine in find_machines(ray) if machine.gpus]):
-            if box.poll() is not None:  # two nodes that start at once may choose the same port
-                machines.remove(box)
-                box = machines.add(gpus=2)
-            time.sleep(0.1)
+    with machines.with_cards(2), joined(machines.address) as ray:
+        (box,) = (machine for machine in find_machines(ray) if machine.gpus)
         assert wants_cards("auto", find_machines(ray))
-        divided = shares(found[0], ClusterConfig(), cards=True)
-        actors = [ray.remote(Worker).options(**share.options(ray, found[0])).remote() for share in divided]
+        divided = shares(box, ClusterConfig(), cards=True)
+        actors = [ray.remote(Worker).options(**share.options(ray, box)).remote() for share in divided]
         assert sorted(ray.get([actor.cards.remote() for actor in actors])) == ["0", "1"]
         del actors
         order = Order(Source(source), tmp_path / "out.mkv", Job(encode=EncodeConfig(codec="ffv1")))
         with pytest.raises(SettingError, match="Expected a device of this machine, such as cpu or cuda, got 'cuda'"):
             restore_on_cluster(order, TrailRecipe(tmp_path), ClusterConfig(machines.address, workers=1), lambda _: None)
     assert not list(tmp_path.iterdir())
-    machines.remove(box)
-    with joined(machines.address) as ray:
-        while any(machine.gpus for machine in find_machines(ray)):
-            time.sleep(0.1)
 
 
 def test_a_card_is_not_chosen_for_all_machines() -> None:
