@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..models.published import SYSTEMS, TEXT_REPOSITORIES, Needed, System, choices
-from .errors import DamagedWeightsError, SettingError, WeightsNotFoundError
+from .errors import SettingError, WeightsError, WeightsNotFoundError
 from .space import readable
 from .weights_shapes import TOKENIZERS, WEIGHTS_SUFFIXES, Shapes, read_shapes
 
@@ -142,7 +142,7 @@ def _find(needed: Needed, files: Mapping[Path, str], folders: Sequence[Path], ch
         try:
             if holds(needed, read_shapes(path), named):
                 candidates.append((path not in chosen, not named, not safe, path.stat().st_size, place, path))
-        except (DamagedWeightsError, OSError) as error:
+        except (WeightsError, OSError) as error:
             note = str(error) if named else note
     if candidates:
         return Found(needed, min(candidates)[-1])

@@ -31,6 +31,7 @@ _TELLING = tuple(
 
 _LONGEST_HEADER = 25_000_000  # of a safetensors file, in bytes; the largest known have a million
 _LONGEST_VOCABULARY = 100_000_000  # of a tokenizer, in bytes; the largest known have 17 million
+_LARGEST_FILE = 1 << 62  # in bytes
 _UNMAPPED = 100_000_000  # bytes of a file of before torch 1.6, which has to be read whole to be looked into
 _SENTINELS = 100  # pieces that T5 adds to those of its SentencePiece file
 
@@ -67,13 +68,13 @@ def _all_shapes(path: Path, size: int) -> Shapes:
 
 def _vocabulary(path: Path, size: int) -> Shapes:
     """Of a tokenizer: its kind, and how many pieces it knows."""
-    if path.suffix == ".model":
-        from .text.t5_tokens import load_tokenizer  # needs a package, which a listing without such files can do without
-
-        return {"tokenizer.Unigram": (load_tokenizer(path).get_vocab_size() + _SENTINELS,)}
     try:
         if size > _LONGEST_VOCABULARY:
             raise ValueError("too long")
+        if path.suffix == ".model":
+            from .text.t5_tokens import load_tokenizer  # needs a package: a listing without such files does not
+
+            return {"tokenizer.Unigram": (load_tokenizer(path).get_vocab_size() + _SENTINELS,)}
         model = json.loads(path.read_bytes())["model"]
         return {f"tokenizer.{model['type']}": (len(model["vocab"]),)}
     except (ValueError, LookupError, TypeError, RecursionError) as error:
@@ -90,7 +91,9 @@ def _header_shapes(path: Path, size: int) -> Shapes:
         header = file.read(length) if length + 8 <= size and length <= _LONGEST_HEADER else b""
     try:
         entries = {key: value for key, value in json.loads(header).items() if key != "__metadata__"}
-        end = 8 + length + max((value["data_offsets"][1] for value in entries.values()), default=0)
+        end = 8 + length + max((operator.index(value["data_offsets"][1]) for value in entries.values()), default=0)
+        if end > _LARGEST_FILE:
+            raise ValueError("too far")  # it may have more digits than can be written
         shapes = {key: tuple(map(operator.index, value["shape"])) for key, value in entries.items()}
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise DamagedWeightsError(

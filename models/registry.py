@@ -4,13 +4,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from ..core.errors import DamagedWeightsError, SettingError, UnknownCheckpointError, WeightsNotFoundError
+from ..core.errors import DamagedWeightsError, UnknownCheckpointError, WeightsNotFoundError
 from . import raft, text_ovsr
+from .building import fitting, without_memory
 from .diffvsr import checkpoint as diffvsr
 from .diffvsr.config import ROTARY_KEYS
 from .mgld import checkpoint as mgld
@@ -22,6 +22,7 @@ from .star import checkpoint as star
 StateDict = dict[str, Tensor]
 
 _SPARE_LAYERS = 1000
+_SHOWN = 100  # letters of a key
 
 
 @dataclass(frozen=True)
@@ -159,9 +160,14 @@ def load_network(source: Path | str | Mapping[str, Tensor], among: Sequence[Arch
                 return _load(architecture, _strip(state_dict, prefix, architecture), name)
     known = ", ".join(dict.fromkeys(architecture.name for architecture in among))
     raise UnknownCheckpointError(
-        f"Expected a checkpoint of {known}, got {name} with keys such as {sorted(state_dict)[:3]}; "
+        f"Expected a checkpoint of {known}, got {name} with keys such as {some_keys(state_dict)}; "
         "choose another file, or update this pack if the architecture is new."
     )
+
+
+def some_keys(state_dict: Mapping[str, object]) -> list[str]:
+    """A few keys, for a message."""
+    return [key[:_SHOWN] for key in sorted(state_dict)[:3]]
 
 
 def read_state_dict(path: Path, mapped: bool = False) -> StateDict:
@@ -216,7 +222,7 @@ def _check_numbers(state_dict: StateDict) -> None:
     most = len(state_dict) + _SPARE_LAYERS
     for key in state_dict:
         if any(part.isdecimal() and (len(part) > len(str(most)) or int(part) > most) for part in key.split(".")):
-            raise ValueError(f"the key {key[:100]!r} counts more layers than there are tensors")
+            raise ValueError(f"the key {key[:_SHOWN]!r} counts more layers than there are tensors")
 
 
 def _strip(state_dict: StateDict, prefix: str, architecture: Architecture) -> StateDict:
@@ -227,16 +233,12 @@ def _strip(state_dict: StateDict, prefix: str, architecture: Architecture) -> St
 def _load(architecture: Architecture, state_dict: StateDict, name: str) -> nn.Module:
     floats = {key: value.float() if value.is_floating_point() else value for key, value in state_dict.items()}
     floats = architecture.rename(floats)
-    try:
+    advice = "it may be from another version or cut short: download it again"
+    with fitting(f"a whole {architecture.name} checkpoint, got {name}", advice):
         _check_numbers(floats)
-        with torch.device("meta"):  # without memory: a size that the other tensors do not bear out must cost none
+        with without_memory(len(floats)):  # a size that the other tensors do not bear out must cost none
             architecture.build(floats).load_state_dict(floats, strict=True, assign=True)
         network = architecture.build(floats)
         # A network built on the meta device has no memory to copy into: it takes the tensors themselves.
         network.load_state_dict(floats, strict=True, assign=any(x.is_meta for x in network.parameters()))
-    except (SettingError, LookupError, ValueError, TypeError, ArithmeticError, RuntimeError, MemoryError) as error:
-        raise UnknownCheckpointError(
-            f"Expected a whole {architecture.name} checkpoint, got {name}, which does not fit: {error}; "
-            "it may be from another version or cut short: download it again."
-        ) from error
     return network.eval().requires_grad_(False)

@@ -7,10 +7,10 @@ diffusers' own; sizes are read off the tensors.
 from collections.abc import Mapping
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from ...core.errors import UnknownCheckpointError
+from ..building import MOST_TENSORS, fitting, without_memory
 from .vae import Autoencoder
 from .walk import Unet
 
@@ -26,6 +26,7 @@ _UNET_KEYS = (
 _VAE_KEYS = ("encoder.conv_in.weight", "decoder.conv_in.weight", "decoder.up_blocks.0.resnets.0.conv1.weight")
 _OLD_ATTENTION = {".query.": ".to_q.", ".key.": ".to_k.", ".value.": ".to_v.", ".proj_attn.": ".to_out.0."}
 _GROUPS = 32
+_ADVICE = "it may be cut short: download it again"
 
 
 def load_unet(state_dict: Mapping[str, Tensor], name: str = "the state_dict") -> Unet:
@@ -46,15 +47,16 @@ def load_unet(state_dict: Mapping[str, Tensor], name: str = "the state_dict") ->
     from diffusers import UNet2DConditionModel
     from diffusers.loaders.single_file_utils import convert_ldm_unet_checkpoint
 
-    found = _original(state_dict, UNET, "input_blocks.0.0.weight")
-    if found:
-        layers = next((i for i in range(1, 10) if f"{UNET}input_blocks.{i}.0.op.weight" in found), 3) - 1
-        found = convert_ldm_unet_checkpoint(found, {"layers_per_block": layers})
-    found = found or dict(state_dict)
-    _require(found, _UNET_KEYS, name, "Stable Diffusion 2.1's UNet")
-    with torch.device("meta"):
-        network = UNet2DConditionModel(**_unet_sizes(found))
-    return _loaded(network, found, name)
+    with fitting(f"a whole network in {name}", _ADVICE):
+        found = _original(state_dict, UNET, "input_blocks.0.0.weight")
+        if found:
+            layers = next((i for i in range(1, 10) if f"{UNET}input_blocks.{i}.0.op.weight" in found), 3) - 1
+            found = convert_ldm_unet_checkpoint(found, {"layers_per_block": layers})
+        found = found or _some(state_dict)
+        _require(found, _UNET_KEYS, name, "Stable Diffusion 2.1's UNet")
+        with without_memory(len(found)):
+            network = UNet2DConditionModel(**_unet_sizes(found))
+        return _loaded(network, found)
 
 
 def load_vae(state_dict: Mapping[str, Tensor], name: str = "the state_dict") -> Autoencoder:
@@ -62,23 +64,31 @@ def load_vae(state_dict: Mapping[str, Tensor], name: str = "the state_dict") -> 
     from diffusers import AutoencoderKL
     from diffusers.loaders.single_file_utils import convert_ldm_vae_checkpoint
 
-    found = _original(state_dict, VAE, "decoder.up.0.block.0.conv1.weight")
-    if found:
-        levels = ["level"] * _count(found, VAE + "encoder.down.{}.block.0.conv1.weight")
-        found = convert_ldm_vae_checkpoint(found, {"down_block_types": levels, "up_block_types": levels})
-    found = found or {_renamed(key): value for key, value in state_dict.items()}
-    _require(found, _VAE_KEYS, name, "Stable Diffusion's autoencoder")
-    with torch.device("meta"):
-        network = AutoencoderKL(**_vae_sizes(found))
-    return _loaded(network, found, name)
+    with fitting(f"a whole network in {name}", _ADVICE):
+        found = _original(state_dict, VAE, "decoder.up.0.block.0.conv1.weight")
+        if found:
+            levels = ["level"] * _count(found, VAE + "encoder.down.{}.block.0.conv1.weight")
+            found = convert_ldm_vae_checkpoint(found, {"down_block_types": levels, "up_block_types": levels})
+        found = found or {_renamed(key): value for key, value in _some(state_dict).items()}
+        _require(found, _VAE_KEYS, name, "Stable Diffusion's autoencoder")
+        with without_memory(len(found)):
+            network = AutoencoderKL(**_vae_sizes(found))
+        return _loaded(network, found)
 
 
 def _original(state_dict: Mapping[str, Tensor], prefix: str, key: str) -> dict[str, Tensor]:
     """What of a file is one network in its original names, with the prefix whether it had it or not; may be nothing."""
     for before in (prefix, ""):
         if before + key in state_dict:
-            return {prefix + k.removeprefix(before): v for k, v in state_dict.items() if k.startswith(before)}
+            return _some({prefix + k.removeprefix(before): v for k, v in state_dict.items() if k.startswith(before)})
     return {}
+
+
+def _some(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The same, if these are not so many that renaming them would take for ever."""
+    if len(state_dict) > MOST_TENSORS:
+        raise ValueError(f"{len(state_dict)} tensors, more than Stable Diffusion has")
+    return dict(state_dict)
 
 
 def _renamed(key: str) -> str:
@@ -141,13 +151,7 @@ def _count(state_dict: Mapping[str, Tensor], key: str) -> int:
     return len(_first_sizes(state_dict, key))
 
 
-def _loaded(network: Any, state_dict: Mapping[str, Tensor], name: str) -> Any:
+def _loaded(network: Any, state_dict: Mapping[str, Tensor]) -> Any:
     """Take exactly the tensors that the network, on the meta device, has."""
-    own = network.state_dict()
-    try:
-        network.load_state_dict({key: state_dict[key].float() for key in own}, strict=True, assign=True)
-    except (KeyError, RuntimeError) as error:
-        raise UnknownCheckpointError(
-            f"Expected a whole network in {name}, which does not fit: {error}; it may be cut short: download it again."
-        ) from error
+    network.load_state_dict({key: state_dict[key].float() for key in network.state_dict()}, strict=True, assign=True)
     return network.eval().requires_grad_(False)

@@ -7,16 +7,17 @@ sizes (``config``, JSON of ``SdatcNetConfig.as_dict``) and how many steps were t
 
 import json
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from ...core.errors import SettingError, UnknownCheckpointError
-from ..registry import save_weights
+from ..building import fitting, why, without_memory
+from ..registry import DCM, load_network, save_weights
 from .config import SdatcNetConfig
-from .dcm import Dcm, read_dcm_config
+from .dcm import Dcm
 from .denoiser import SdatcDenoiser
 from .vae import Autoencoder, SdatcVae
 from .walk import Unet
@@ -71,7 +72,7 @@ def read_header(header: Mapping[str, str], name: str) -> tuple[SdatcNetConfig, i
         return SdatcNetConfig.from_dict(json.loads(header["config"])), int(header["steps"])
     except (KeyError, ValueError, AttributeError, RecursionError, SettingError) as error:
         raise UnknownCheckpointError(
-            f"Expected sizes and trained steps in the header of {name}, which it does not say: {error!r}; "
+            f"Expected sizes and trained steps in the header of {name}, which it does not say: {why(error)}; "
             "use the file as `textovsr train sdatc` left it."
         ) from error
 
@@ -95,16 +96,13 @@ def build_stage1(
     """
     from diffusers import UNet2DConditionModel
 
-    try:
-        dcm = Dcm(read_dcm_config(_part(state_dict, _DCM)))
-        dcm.load_state_dict(_part(state_dict, _DCM))
-        with torch.device("meta"):
+    with _fitting(name, "first"):
+        dcm = _build_dcm(_part(state_dict, _DCM), name)
+        with without_memory(len(state_dict) + len(unet.state_dict())):
             denoiser = SdatcDenoiser(UNet2DConditionModel.from_config(unet.config), config)
         denoiser.unet = unet
         _fill(denoiser, _part(state_dict, _DENOISER))
-    except (LookupError, RuntimeError, ZeroDivisionError, SettingError) as error:
-        raise _other(name, "first", error) from error
-    return dcm.eval().requires_grad_(False), denoiser.eval().requires_grad_(False)
+    return dcm, denoiser.eval().requires_grad_(False)
 
 
 def build_stage2(
@@ -113,14 +111,22 @@ def build_stage2(
     """The network of the second stage, with the tensors of its file; see ``build_stage1``."""
     from diffusers import AutoencoderKL
 
-    try:
-        with torch.device("meta"):
+    with _fitting(name, "second"):
+        with without_memory(len(state_dict) + len(vae.state_dict())):
             network = SdatcVae(AutoencoderKL.from_config(vae.config), config)
         network.vae = vae
         _fill(network, _part(state_dict, _VAE))
-    except (LookupError, RuntimeError, SettingError) as error:
-        raise _other(name, "second", error) from error
     return network.eval().requires_grad_(False)
+
+
+def _build_dcm(tensors: Mapping[str, Tensor], name: str) -> Dcm:
+    """The module of the first stage, which gets no memory before all its sizes fit the file."""
+    try:
+        network = load_network(tensors, [DCM])
+    except UnknownCheckpointError as error:
+        raise UnknownCheckpointError(str(error).replace("the state_dict", name)) from error
+    assert isinstance(network, Dcm)
+    return network
 
 
 def _fill(network: SdatcDenoiser | SdatcVae, tensors: dict[str, Tensor]) -> None:
@@ -139,8 +145,8 @@ def _prefixed(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {prefix + key: value for key, value in tensors.items()}
 
 
-def _other(name: str, stage: str, error: Exception) -> UnknownCheckpointError:
-    return UnknownCheckpointError(
-        f"Expected a whole {stage} stage of SDATC in {name}, which does not fit the Stable Diffusion that it is used "
-        f"with, or itself: {error}; use the files as `textovsr train sdatc` left them, with Stable Diffusion 2.1 base."
+def _fitting(name: str, stage: str) -> AbstractContextManager[None]:
+    return fitting(
+        f"a whole {stage} stage of SDATC, and one that goes with this Stable Diffusion, in {name}",
+        "use the files as `textovsr train sdatc` left them, with Stable Diffusion 2.1 base",
     )

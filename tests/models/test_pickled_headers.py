@@ -1,6 +1,7 @@
 """Headers of safetensors files and tokenizers that lie."""
 
 import json
+import os
 import struct
 from pathlib import Path
 
@@ -41,6 +42,8 @@ LYING = {
     "deep": (b"[" * 100_000, None),
     "deep objects": (b'{"a":' * 100_000, None),
     "no entry": ({"a": 1}, None),
+    "far": (b'{"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, ' + b"9" * 4300 + b"]}}", None),
+    "half a byte": ({"a": entry([1], [0, 3.5])}, None),
     "not a number": (b'{"a": {"dtype": "F32", "shape": [NaN], "data_offsets": [0, Infinity]}}', None),
 }
 LYING_OF_DATA = {
@@ -69,6 +72,14 @@ def test_a_header_that_lies_about_data_is_named_when_they_are_read(name: str, tm
 def test_a_long_header_is_not_parsed(tmp_path: Path) -> None:
     path = header(tmp_path / "net.safetensors", b'{"__metadata__": {"a": "' + b"x" * 26_000_000 + b'"}}')
     refused(path, "header is damaged", read_shapes)
+
+
+@pytest.mark.parametrize("name", ["tokenizer.json", "spiece.model"])
+def test_a_long_tokenizer_is_not_read(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.touch()
+    os.truncate(path, 100 << 30)
+    refused(path, "Expected a tokenizer", read_shapes)
 
 
 def test_a_tokenizer_of_many_levels_is_named(tmp_path: Path) -> None:
