@@ -17,8 +17,12 @@ from typing import Any
 import pytest
 
 from textovsr.tests.helpers.diffusion import conditioning_pack, vae
+from textovsr.tests.host.holding import holding_pack
 from textovsr.tools.comfy_client import ComfyClient, PromptResult
 from textovsr.tools.comfy_server import ComfyServer, comfy_server, prepare_base
+
+PATIENCE = 3600.0
+"""Seconds in which any prompt ends, on any machine."""
 
 
 @pytest.fixture(scope="session")
@@ -76,9 +80,10 @@ def taesd(pack: ModuleType) -> Any:
 def server(
     comfyui: Path, root: Path, webcam_clip: Path, phone_clip: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ComfyServer]:
-    """A running ComfyUI with the pack and a node of the tests in custom_nodes, and the bundled clips in input."""
+    """A running ComfyUI with the pack and packs of the tests in custom_nodes, and the bundled clips in input."""
     base = prepare_base(tmp_path_factory.mktemp("comfyui"), root, [webcam_clip, phone_clip])
     conditioning_pack(base)
+    holding_pack(base)
     with comfy_server(Path(sys.executable), comfyui, base, log=base / "comfyui.log") as running:
         yield running
 
@@ -94,7 +99,7 @@ def run_prompt(client: ComfyClient) -> Callable[..., PromptResult]:
     """Queue a prompt (API format), follow it to its end and return its result; anything but success fails the test."""
 
     def run(prompt: dict[str, Any], **options: Any) -> PromptResult:
-        result = client.run(prompt, **options)
+        result = client.run(prompt, **{"timeout": PATIENCE, **options})
         assert result.status == "success", result.error
         return result
 

@@ -16,6 +16,7 @@ from textovsr.tests.helpers.cli import make_video
 from textovsr.tests.helpers.clips import Clip, write_clip
 from textovsr.tests.helpers.diffusion import CONDITIONING, save_checkpoint, save_vae
 from textovsr.tests.helpers.frames import decoded, packets
+from textovsr.tests.host.holding import held
 from textovsr.tools.comfy_client import ComfyClient, Event, PromptResult, node_progress
 from textovsr.tools.comfy_server import ComfyServer
 
@@ -196,7 +197,7 @@ def test_cancelling_stops_within_a_chunk_and_leaves_nothing(
     folder.mkdir(parents=True, exist_ok=True)
     before = set(folder.iterdir())
     long = put_input(make_video(tmp_path / f"long{node}.mp4", (32, 32), frames=96))
-    result = client.run(journey(long, tiny), on_event=cancel)
+    result = client.run(held(journey(long, tiny), node, 1, tmp_path / "never"), on_event=cancel)
     assert result.status == "interrupted"
     assert 0 < done[-1] < 96
     assert set(folder.iterdir()) <= before, "results of others may go meanwhile"

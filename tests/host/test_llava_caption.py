@@ -14,6 +14,7 @@ import torch
 from textovsr.core.text.vtt import parse_text
 from textovsr.tests.helpers.networks import save_tiny
 from textovsr.tests.helpers.vlms import WORDS, save_vlm
+from textovsr.tests.host.holding import held
 from textovsr.tools.comfy_client import ComfyClient, Event, PromptResult, node_progress
 from textovsr.tools.comfy_server import ComfyServer
 
@@ -108,7 +109,7 @@ def test_models_of_other_folders_and_settings(
     assert parse_text(first).cues[0].text.split()
 
 
-def test_cancelling_stops_it(models: list[str], server: ComfyServer, client: ComfyClient, phone_clip: Path) -> None:
+def test_cancelling_stops_it(models: list[str], client: ComfyClient, phone_clip: Path, tmp_path: Path) -> None:
     asked = 0
 
     def cancel(event: Event) -> None:
@@ -118,7 +119,7 @@ def test_cancelling_stops_it(models: list[str], server: ComfyServer, client: Com
             client.interrupt()
 
     settings = {"model": models[0], "max_tokens": 800, "every": 0.05, "batch": 1, "prompt": "cancel"}
-    result = client.run(journey(phone_clip.name, **settings), on_event=cancel)
+    result = client.run(held(journey(phone_clip.name, **settings), "2", 1, tmp_path / "never"), on_event=cancel)
     assert asked
     assert result.status == "interrupted"
 

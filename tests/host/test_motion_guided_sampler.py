@@ -12,6 +12,7 @@ from torch import Tensor
 from textovsr.core.video.reader import VideoReader
 from textovsr.tests.helpers.clips import Clip, write_clip
 from textovsr.tests.helpers.diffusion import CONDITIONING, conditioning, save_checkpoint
+from textovsr.tests.host.holding import held
 from textovsr.tools.comfy_client import ComfyClient, Event, PromptResult, node_progress
 from textovsr.tools.comfy_server import ComfyServer
 
@@ -257,7 +258,7 @@ def test_one_node_and_the_building_blocks_make_the_same_video(
     assert pictures[0].std() > 0.01
 
 
-def test_cancelling_stops_between_steps(clip: str, tiny: str, client: ComfyClient) -> None:
+def test_cancelling_stops_between_steps(clip: str, tiny: str, client: ComfyClient, tmp_path: Path) -> None:
     seen: list[float] = []
 
     def cancel(event: Event) -> None:
@@ -267,7 +268,7 @@ def test_cancelling_stops_between_steps(clip: str, tiny: str, client: ComfyClien
                 if len(seen) == 1:
                     client.interrupt()
 
-    result = client.run(in_one_node(clip, tiny, steps=50), on_event=cancel)
+    result = client.run(held(in_one_node(clip, tiny, steps=50), "6", 1, tmp_path / "never"), on_event=cancel)
     assert result.status == "interrupted"
     assert 0 < seen[-1] < 50
 

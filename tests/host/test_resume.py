@@ -15,11 +15,15 @@ from textovsr.core.job_lock import is_held
 from textovsr.tests.faults.forker import LONG, until
 from textovsr.tests.helpers.frames import decoded, packets
 from textovsr.tests.helpers.networks import save_tiny
+from textovsr.tests.host.holding import held, holding_pack
 from textovsr.tools.comfy_client import ComfyClient, Event, node_progress
 from textovsr.tools.comfy_server import ComfyServer, comfy_server, prepare_base
 
 FRAMES, SEGMENT = 200, 128
 """A segment of so small a picture has the most frames."""
+
+HELD = SEGMENT + 10
+"""Where a job waits for its end; the encoder is at most a few frames behind, so that the segment is finished."""
 
 
 def make_clip(path: Path) -> None:
@@ -47,13 +51,13 @@ def journey(prefix: str) -> dict[str, Any]:
     }
 
 
-def run_until(server: ComfyServer, least: int, end: Callable[[], object]) -> int:
-    """Queue the job, call ``end`` once so many frames are done, wait for the prompt, and return the frames by then."""
+def stop_at_work(server: ComfyServer, end: Callable[[], object]) -> int:
+    """Queue the job, call ``end`` while it is held, wait for the prompt, and return the frames by then."""
     reached = [0]
 
     def follow(event: Event) -> None:
         for node, done, _ in node_progress(event):
-            if node == "2" and done > least and not reached[0]:
+            if node == "2" and done >= HELD and not reached[0]:
                 reached[0] = int(done)
                 end()
 
@@ -65,7 +69,7 @@ def run_until(server: ComfyServer, least: int, end: Callable[[], object]) -> int
 
 def _swallow(client: ComfyClient, follow: Any) -> None:
     try:
-        client.run(journey("t/first"), on_event=follow)
+        client.run(held(journey("t/first"), "2", HELD, Path("never")), on_event=follow)
     except Exception:  # noqa: BLE001  (the connection breaks in one of many ways: that is the point)
         return
 
@@ -74,20 +78,21 @@ def test_the_same_prompt_goes_on_at_the_next_server(comfyui: Path, root: Path, t
     clip = tmp_path / "clip.mp4"
     make_clip(clip)
     base = prepare_base(tmp_path / "base", root, [clip])
+    holding_pack(base)
     (base / "models" / "textovsr").mkdir(parents=True)
     save_tiny(base / "models" / "textovsr" / "tiny.safetensors")
     jobs = base / "output" / ".textovsr"
     with comfy_server(Path(sys.executable), comfyui, base, log=tmp_path / "1.log") as server:
         interrupt = ComfyClient(server.address).interrupt
-        assert run_until(server, SEGMENT, interrupt) > SEGMENT
+        assert stop_at_work(server, interrupt) == HELD
         (job,) = jobs.iterdir()
         until(lambda: not is_held(job))
         assert not list(job.glob("part-*")), "an interrupted job has nothing half done"
-        assert run_until(server, SEGMENT, lambda: server.process.send_signal(signal.SIGTERM)) > SEGMENT
+        assert stop_at_work(server, lambda: server.process.send_signal(signal.SIGTERM)) == HELD
         assert server.process.wait(LONG) is not None
     with comfy_server(Path(sys.executable), comfyui, base, log=tmp_path / "killed.log") as server:
         assert not list((base / "temp").rglob("*.mp4")), "a second copy"
-        assert run_until(server, SEGMENT, server.process.kill) > SEGMENT
+        assert stop_at_work(server, server.process.kill) == HELD
         assert server.process.wait(LONG) is not None
     (job,) = jobs.iterdir()
     assert len(decoded(job / "segment-00000.mp4")) == SEGMENT, "what is finished can be watched"

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from textovsr.tests.helpers.networks import add_detail_end, save_tiny
+from textovsr.tests.host.holding import held
 from textovsr.tools.comfy_client import ComfyClient, Event, PromptRejectedError, PromptResult, node_progress
 from textovsr.tools.comfy_server import ComfyServer
 
@@ -195,20 +196,22 @@ def test_frames_in_memory_are_saved_without_loss(
 
 
 def test_cancelling_stops_within_a_frame_and_leaves_nothing(
-    server: ComfyServer, client: ComfyClient, phone_clip: Path
+    server: ComfyServer, client: ComfyClient, phone_clip: Path, tmp_path: Path
 ) -> None:
     done: list[float] = []
 
     def cancel(event: Event) -> None:
-        for _, frames, _ in node_progress(event):
-            done.append(frames)
-            if len(done) == 1:
-                client.interrupt()
+        for node, frames, _ in node_progress(event):
+            if node == "2" and frames:
+                done.append(frames)
+                if len(done) == 1:
+                    client.interrupt()
 
     folder = server.base / "temp" / "textovsr"
     folder.mkdir(parents=True, exist_ok=True)
     before = set(folder.iterdir())
-    result = client.run(journey(phone_clip.name, "textovsr-lite"), on_event=cancel)
+    prompt = held(journey(phone_clip.name, "textovsr-lite"), "2", 1, tmp_path / "never")
+    result = client.run(prompt, on_event=cancel)
     assert result.status == "interrupted"
     assert done[-1] < 41, "it went on to the last frame"
     assert set(folder.iterdir()) <= before, "results of others may go meanwhile"
