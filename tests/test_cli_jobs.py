@@ -3,14 +3,13 @@
 import json
 import shutil
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from textovsr import cli
-from textovsr.tests.helpers.cli import command, environ, interruptible, make_video
+from textovsr.tests.helpers.cli import interruptible, make_video
 from textovsr.tests.helpers.frames import decoded, packets
 from textovsr.tests.helpers.networks import save_tiny
 from textovsr.tests.helpers.threads import one_thread as one_thread
@@ -31,12 +30,12 @@ def interrupted(tmp_path_factory: pytest.TempPathFactory, weights: Path) -> tupl
     folder = tmp_path_factory.mktemp("interrupted")
     make_video(folder / "in.mp4", (96, 64), frames=FRAMES)
     small = ("--weights", weights, "--segment", 8, "--window", 4, *ONE_SHOT)
-    with interruptible("upscale", "in.mp4", "out.mp4", *small, cwd=folder) as running:
+    with interruptible("upscale", "in.mp4", "out.mp4", *small, hold=("frame", 32), cwd=folder) as running:
         assert running.stderr is not None
         while int(running.stderr.readline().split("/")[0]) < 24:
             pass
         running.send_signal(signal.SIGINT)
-        _, errors = running.communicate(timeout=60)
+        _, errors = running.communicate()
     assert running.returncode == cli.INTERRUPTED
     return folder, errors
 
@@ -120,9 +119,9 @@ def test_jobs_are_listed_and_removed(stopped: str, tmp_path: Path, capsys: pytes
 
 
 def test_a_running_job_is_left_alone(tmp_path: Path, weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    make_video(tmp_path / "in.mp4", (96, 64), frames=400)
+    make_video(tmp_path / "in.mp4", (96, 64), frames=20)
     arguments = ("upscale", tmp_path / "in.mp4", tmp_path / "out.mp4", "--weights", weights, "--segment", 8, *ONE_SHOT)
-    with subprocess.Popen(command(*arguments), env=environ(), stderr=subprocess.PIPE, text=True) as running:
+    with interruptible(*arguments, hold=("frame", 2)) as running:
         assert running.stderr is not None
         running.stderr.readline()
         assert cli.main(["jobs", str(tmp_path), "--remove"]) == 0

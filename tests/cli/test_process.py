@@ -59,13 +59,13 @@ def _read_terminal(descriptor: int) -> bytes:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT to send to one process")
 def test_an_interrupt_leaves_nothing(tmp_path: Path, weights: Path) -> None:
-    make_video(tmp_path / "in.mp4", (96, 64), frames=400)
+    make_video(tmp_path / "in.mp4", (96, 64), frames=20)
     small = ("--weights", weights, "--window", 2, "--look-ahead", 1)
-    with interruptible("upscale", "in.mp4", "out.mp4", *small, cwd=tmp_path) as running:
+    with interruptible("upscale", "in.mp4", "out.mp4", *small, hold=("frame", 2), cwd=tmp_path) as running:
         assert running.stderr is not None
         first = running.stderr.readline()
         running.send_signal(signal.SIGINT)
-        _, errors = running.communicate(timeout=600)
+        _, errors = running.communicate()
     assert "frames" in first
     assert running.returncode == cli.INTERRUPTED
     assert errors.endswith("textovsr: stopped; no output was written.\n")

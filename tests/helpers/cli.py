@@ -29,10 +29,26 @@ def environ() -> dict[str, str]:
     return {**kept, "OMP_NUM_THREADS": "1", "COLUMNS": "120"}
 
 
-def interruptible(*arguments: object, **options: Any) -> "subprocess.Popen[str]":
-    """A running ``textovsr`` that is told of SIGINT, which a shell's background jobs ignore; its stderr is a pipe."""
-    return subprocess.Popen(
-        command(*arguments),
+class Running(subprocess.Popen[str]):
+    """A running ``textovsr``; a failing test does not wait for its end."""
+
+    def __exit__(self, kind: type[BaseException] | None, *rest: Any) -> None:
+        if kind is not None:
+            self.kill()
+        super().__exit__(kind, *rest)
+
+
+def interruptible(*arguments: object, hold: tuple[str, int] | None = None, **options: Any) -> Running:
+    """A running ``textovsr`` that is told of SIGINT, which a shell's background jobs ignore; its stderr is a pipe.
+
+    Args:
+        arguments: of the command line.
+        hold: where it waits, so that it is certainly at work: see ``tests/cli/held.py``.
+        options: of ``Popen``.
+    """
+    held = [sys.executable, "-m", "textovsr.tests.cli.held", *map(str, (*(hold or ()), *arguments))]
+    return Running(
+        held if hold else command(*arguments),
         stderr=subprocess.PIPE,
         text=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
