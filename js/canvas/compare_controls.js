@@ -4,7 +4,7 @@ import { say } from "./language.js";
 
 /** @typedef {import("./compare.js").Comparer} Comparer */
 
-/** A press that is shorter than this, in milliseconds, stays when the key is let go. */
+/** A press that is shorter than this by the keyboard's clock, in milliseconds, stays when the key is let go. */
 const SHORT = 300;
 
 const DIVIDER_STEP = 0.02;
@@ -133,7 +133,7 @@ export function listenToKeys(root, comparer, signal) {
     if (event.target.tagName === "BUTTON" && [" ", "Enter"].includes(event.key)) return; // presses it
     const video = Number(event.key) - 1;
     if (video in comparer.videos) {
-      if (!event.repeat) held = { key: event.key, before: comparer.whole, video, since: performance.now() };
+      if (!event.repeat) held = { key: event.key, before: comparer.whole, video, since: event.timeStamp };
       comparer.showWhole(video);
     } else {
       const act = KEYS[event.key.length === 1 ? event.key.toLowerCase() : event.key];
@@ -147,7 +147,7 @@ export function listenToKeys(root, comparer, signal) {
     if (held?.key !== event.key) return;
     const { before, video, since } = held;
     held = null;
-    if (performance.now() - since > SHORT || before === video) comparer.showWhole(before === video ? null : before);
+    if (event.timeStamp - since > SHORT || before === video) comparer.showWhole(before === video ? null : before);
   };
   root.addEventListener("keydown", pressed, { signal });
   root.addEventListener("keyup", released, { signal });

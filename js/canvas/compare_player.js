@@ -25,7 +25,8 @@ export class Player {
     this.frame = 0;
     this.speed = 1;
     this.run = null; // what is playing now
-    this.loading = false;
+    this.quest = null; // what fulfils the wishes for exact frames now
+    this.asked = null; // the newest moment whose frame the server is being asked for
     /** @type {{from: number, to: number} | null} frames that are repeated, both ends included */
     this.loop = null;
     this.trouble = "";
@@ -34,6 +35,11 @@ export class Player {
 
   get playing() {
     return this.run !== null;
+  }
+
+  /** Whether an exact frame is wished for that is not shown yet. */
+  get loading() {
+    return this.quest !== null;
   }
 
   /** The pictures of the frame that is shown, by video; none of those that have not come. */
@@ -53,17 +59,19 @@ export class Player {
    */
   async goTo(number) {
     if (!Number.isFinite(number)) return;
+    this.asked = null;
     this.wanted = Math.min(Math.max(Math.round(number), 0), this.length - 1);
     if (this.loading) return;
-    this.loading = true;
+    const quest = (this.quest = {});
+    const goesOn = () => this.quest === quest;
     try {
-      while (this.wanted !== undefined && !this.gone) {
+      while (goesOn() && this.wanted !== undefined && !this.gone) {
         const next = this.wanted;
-        await this.show(next, 0);
-        if (this.wanted === next) this.wanted = undefined;
+        await this.show(next, 0, goesOn);
+        if (goesOn() && this.wanted === next) this.wanted = undefined;
       }
     } finally {
-      this.loading = false;
+      if (goesOn()) this.quest = null; // else playing took over
       this.changed();
     }
   }
@@ -74,13 +82,15 @@ export class Player {
     return this.goTo((this.wanted ?? this.frame) + count);
   }
 
-  /** Show the frame of a time, in seconds from the first frame of the first video. */
+  /** Show the frame of a time, in seconds from the first frame of the first video, unless a newer wish overtakes it. */
   async seek(seconds) {
     this.pause();
+    const asked = (this.asked = {});
     try {
-      await this.goTo(await numberAt(this.videos[0], seconds));
+      const number = await numberAt(this.videos[0], seconds);
+      if (this.asked === asked) await this.goTo(number);
     } catch (error) {
-      this.say(error);
+      if (this.asked === asked) this.say(error);
     }
   }
 
@@ -101,7 +111,9 @@ export class Player {
     if (this.playing) return;
     const run = (this.run = {});
     const goesOn = () => this.run === run && !this.gone;
-    let next = !this.loop && this.frame === this.length - 1 ? 0 : this.after(this.frame);
+    let next = this.wanted ?? (!this.loop && this.frame === this.length - 1 ? 0 : this.after(this.frame));
+    this.wanted = undefined;
+    this.quest = this.asked = null; // their answers come too late
     let due = performance.now();
     while (goesOn() && next !== null) {
       const inTime = async () => {
@@ -155,19 +167,19 @@ export class Player {
     }
   }
 
-  async show(number, side, meanwhile) {
+  /** Whether a frame is shown now; `goesOn` tells, once its pictures have come, whether it is still wished for. */
+  async show(number, side, goesOn) {
+    let trouble = "";
     try {
       await Promise.all(this.frames.map((frames) => frames.get(number, side)));
-      if (this.gone || (meanwhile && !(await meanwhile()))) return false;
-      this.trouble = "";
-      this.frame = number;
     } catch (error) {
-      if (this.gone) return false;
-      this.say(error);
-      return false;
+      trouble = error.message;
     }
+    if (this.gone || !(await goesOn())) return false;
+    this.trouble = trouble;
+    if (!trouble) this.frame = number;
     this.changed();
-    return true;
+    return !trouble;
   }
 
   say(error) {

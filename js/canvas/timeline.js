@@ -41,6 +41,7 @@ export async function showTimeline(node, { timeline }) {
     const table = await loadTable(found.table);
     if (root.dataset.shown === key) root.replaceChildren(...new Timeline(found, table).parts);
   } catch (error) {
+    if (root.dataset.shown !== key) return; // a newer run has come meanwhile
     root.replaceChildren(element("p", { className: "textovsr-note", textContent: error.message }));
     delete root.dataset.shown;
   }

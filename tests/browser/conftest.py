@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Error, Page, expect, sync_playwright
 
+from textovsr.tests.browser.gestures import SLOW, open_canvas
 from textovsr.tests.helpers.networks import save_tiny
 from textovsr.tools.comfy_server import ComfyServer, comfy_server, prepare_base
 
@@ -22,10 +23,6 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
-READY = "!!(window.app?.extensionManager && window.app.graph && LiteGraph.registered_node_types['OVSR_SaveVideo'])"
-SLOW = 120_000
-"""Milliseconds that a busy machine may take."""
-
 SCREENSHOTS = Path(__file__).resolve().parents[2] / ".textovsr" / "screenshots"
 """Where the last sight of every test is kept."""
 
@@ -46,7 +43,8 @@ def server(
 def browser(chromium: str) -> Iterator[Browser]:
     """One Chromium for all tests."""
     with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=chromium, args=list(FLAGS))
+        expect.set_options(timeout=SLOW)
+        launched = playwright.chromium.launch(executable_path=chromium, args=list(FLAGS), timeout=SLOW)
         yield launched
         launched.close()
 
@@ -62,14 +60,14 @@ def canvas(
     browser: Browser, server: ComfyServer, complaints: list[str], request: pytest.FixtureRequest
 ) -> Iterator[Page]:
     """A fresh page with the canvas ready."""
-    with closing(open_canvas(browser, server)) as page:
+    with closing(new_canvas(browser, server)) as page:
         yield from watched(page, complaints, request.node.name)
 
 
 @pytest.fixture(scope="module")
 def shared_page(browser: Browser, server: ComfyServer) -> Iterator[Page]:
     """One page for all tests of a module; opening it takes longer than most of them."""
-    with closing(open_canvas(browser, server)) as page:
+    with closing(new_canvas(browser, server)) as page:
         yield page
 
 
@@ -80,13 +78,11 @@ def board(shared_page: Page, complaints: list[str], request: pytest.FixtureReque
     yield from watched(shared_page, complaints, request.node.name)
 
 
-def open_canvas(browser: Browser, server: ComfyServer) -> Page:
-    """A new page with the canvas ready."""
-    expect.set_options(timeout=SLOW)
+def new_canvas(browser: Browser, server: ComfyServer) -> Page:
+    """A new page with the canvas ready; whatever is waited for in it, or in pages that it opens, may take long."""
     page = browser.new_page(viewport={"width": 1600, "height": 1000})
-    page.set_default_timeout(SLOW)
-    page.goto(server.address)
-    page.wait_for_function(READY, timeout=SLOW)
+    page.context.set_default_timeout(SLOW)
+    open_canvas(page, lambda: page.goto(server.address))
     return page
 
 

@@ -12,7 +12,6 @@ from textovsr.tests.helpers.vlms import WORDS, save_vlm
 from textovsr.tests.test_cli_score import write
 from textovsr.tools.comfy_server import ComfyServer
 
-SLOW = 180_000
 MODULE = "const vtt = await import('/extensions/textovsr/canvas/captions_vtt.js');"
 BUILD = """([type, settings]) => {
     app.graph.clear();
@@ -69,7 +68,7 @@ def run(board: Page) -> Callable[[], str]:
 
     def press() -> str:
         board.evaluate("async () => { window.ended = 0; await app.queuePrompt(0); }")
-        board.wait_for_function("window.ended === 1", timeout=SLOW)
+        board.wait_for_function("window.ended === 1")
         return str(board.evaluate("shown.text[0]"))
 
     return press
@@ -128,7 +127,7 @@ def test_captions_of_a_run_are_edited_and_the_next_run_takes_them(
 ) -> None:
     build(board, model="tiny-llava", max_tokens=4, every=0.4, control_after_generate="fixed")
     values = board.evaluate("tested.serialize().widgets_values")
-    assert rows(board).count() == 0
+    expect(rows(board)).to_have_count(0)
     found = run()
     assert len(parse_text(found).cues) == 2
     expect(rows(board)).to_have_count(2)
@@ -198,7 +197,7 @@ def test_nodes_drawn_as_html_show_the_editor_too(board: Page, complaints: list[s
         build(board)
         board.evaluate(SET, ["captions", TIMED])
         inside = board.locator("[data-node-id] .textovsr-captions li")
-        expect(inside).to_have_count(2, timeout=SLOW)
+        expect(inside).to_have_count(2)
         inside.nth(1).locator("textarea").fill("a gate")
         assert parse_text(field(board)).cues[1].text == "a gate"
     finally:
@@ -216,7 +215,7 @@ def test_a_field_that_is_linked_is_not_edited(board: Page) -> None:
             tested.onExecuted({ text: ["WEBVTT\\n\\n00:00.000 --> 00:01.000\\nx"] });
         }"""
     )
-    expect(board.get_by_text("captions is connected to another node")).to_be_visible(timeout=SLOW)
+    expect(board.get_by_text("captions is connected to another node")).to_be_visible()
     expect(rows(board).locator("textarea")).to_be_disabled()
     board.evaluate("tested.disconnectInput(tested.inputs.findIndex((input) => input.name === 'captions'))")
     expect(rows(board).locator("textarea")).to_be_enabled()

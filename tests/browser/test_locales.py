@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
+from textovsr.tests.browser.gestures import open_canvas
+
 ROOT = Path(__file__).resolve().parents[2]
-SLOW = 120_000
-READY = "!!(window.app?.extensionManager && app.graph && LiteGraph.registered_node_types['OVSR_SaveVideo'])"
 CHOOSE = "async (language) => app.extensionManager.setting.set('Comfy.Locale', language)"
 ADD = """([type, x, y]) => {
     const node = LiteGraph.createNode(type);
@@ -42,8 +42,7 @@ def _chinese(shared_page: Page) -> Iterator[None]:
 @pytest.fixture
 def chinese(_chinese: None, board: Page) -> Page:
     """The canvas of that user, who comes back."""
-    board.reload()
-    board.wait_for_function(READY, timeout=SLOW)
+    open_canvas(board, board.reload)
     return board
 
 
@@ -78,7 +77,7 @@ def test_menus_speak_chinese(chinese: Page, defs: dict[str, Any], complaints: li
 def test_a_tooltip_and_a_placeholder_speak_chinese(chinese: Page, defs: dict[str, Any], complaints: list[str]) -> None:
     chinese.evaluate("() => { app.graph.clear(); app.canvas.ds.reset(); }")
     chinese.evaluate(ADD, ["OVSR_TextOVSRUpscale", 300, 120])
-    expect(chinese.get_by_placeholder("画面描述", exact=True)).to_be_visible(timeout=SLOW)
+    expect(chinese.get_by_placeholder("画面描述", exact=True)).to_be_visible()
     place = chinese.evaluate(
         """() => {
             app.canvas.draw(true, true);
@@ -93,5 +92,5 @@ def test_a_tooltip_and_a_placeholder_speak_chinese(chinese: Page, defs: dict[str
     chinese.mouse.move(place[0] - 30, place[1])
     chinese.mouse.move(*place, steps=3)
     tooltip = defs["OVSR_TextOVSRUpscale"]["inputs"]["crf"]["tooltip"]
-    expect(chinese.get_by_text(tooltip, exact=True)).to_be_visible(timeout=SLOW)
+    expect(chinese.get_by_text(tooltip, exact=True)).to_be_visible()
     assert complaints == []

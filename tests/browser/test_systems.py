@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page
 
-SLOW = 60_000
 OURS = {
     "MGLD-VSR": ["motion_guidance", "fidelity", "least_side"],
     "DiffVSR": ["cfg", "noise_level"],
@@ -102,7 +101,7 @@ def test_a_click_in_the_list_chooses(node: Page) -> None:
     )
     node.mouse.click(*place)
     node.get_by_text("DiffVSR", exact=True).last.click()
-    node.wait_for_function("widget('system').value === 'DiffVSR'", timeout=SLOW)
+    node.wait_for_function("widget('system').value === 'DiffVSR'")
     assert_shown(node, "DiffVSR")
 
 
@@ -189,7 +188,7 @@ def test_nodes_drawn_as_html_show_what_is_needed(node: Page, complaints: list[st
         for system in reversed(OURS):
             node.evaluate(CHOOSE, system)
             for name in OURS[system]:
-                body.get_by_text(name, exact=True).wait_for(timeout=SLOW)
+                body.get_by_text(name, exact=True).wait_for()
     finally:
         node.evaluate("async () => app.extensionManager.setting.set('Comfy.VueNodes.Enabled', false)")
     assert complaints == []

@@ -5,14 +5,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Position, expect
 from safetensors.torch import save_file
 
+from textovsr.tests.browser.gestures import DRAWN
 from textovsr.tests.helpers.clip import small_clip
 from textovsr.tests.test_cli_score import BAD, FRAMES, write
 from textovsr.tools.comfy_server import ComfyServer
 
-SLOW = 180_000
 RATE = 10
 MODULE = "const table = await import('/extensions/textovsr/canvas/timeline_table.js');"
 BUILD = """([type, settings, from]) => {
@@ -54,19 +54,22 @@ def _inputs(server: ComfyServer) -> None:
 
 @pytest.fixture
 def run(board: Page) -> Callable[..., dict[str, Any]]:
-    """Build a source and a node behind it, run that, wait for its plot; returns what the node told."""
+    """Build a source and a node behind it, run all, wait for the end and the plot; returns what the node told."""
     board.evaluate(
         """() => {
+            if (window.ended !== undefined) return;
+            window.ended = 0;
             app.api.addEventListener("executed", ({ detail }) => (window.told = detail.output.timeline ?? told));
-            window.told = null;
+            for (const end of ["execution_success", "execution_error", "execution_interrupted"])
+                app.api.addEventListener(end, () => ended++);
         }"""
     )
 
     def press(kind: str, source: list[Any] | None = None, **settings: Any) -> dict[str, Any]:
         board.evaluate(BUILD, [kind, settings, source or ["OVSR_LoadVideo", 80, {"file": "spoilt.mkv"}]])
-        board.evaluate("async () => app.queuePrompt(0)")
-        board.wait_for_function("!!window.told", timeout=SLOW)
-        expect(plot(board)).to_be_visible(timeout=SLOW)
+        board.evaluate("async () => { window.told = null; window.ended = 0; await app.queuePrompt(0); }")
+        board.wait_for_function("ended === 1")
+        expect(plot(board)).to_be_visible()
         return dict(board.evaluate("told[0]"))
 
     return press
@@ -83,10 +86,24 @@ def said(page: Page) -> tuple[str, str]:
     return words[0], words[1]
 
 
+def expect_said(page: Page, value: str, place: str) -> None:
+    """What the cursor comes to tell."""
+    words = page.locator(".textovsr-words > *")
+    expect(words.nth(0)).to_have_text(value)
+    expect(words.nth(1)).to_have_text(place)
+
+
+def column(page: Page, frame: int) -> Position:
+    """Where a frame of the whole video is in the plot."""
+    box = plot(page).bounding_box()
+    assert box is not None
+    return {"x": box["width"] * frame / (FRAMES - 1), "y": 20}
+
+
 def expect_picture(page: Page, frame: int) -> None:
     """Of that frame of the file, and really there."""
     image = page.locator(".textovsr-frame img")
-    expect(image).to_be_visible(timeout=SLOW)
+    expect(image).to_be_visible()
     page.wait_for_function(
         """(frame) => {
             const image = document.querySelector(".textovsr-frame img");
@@ -94,7 +111,6 @@ def expect_picture(page: Page, frame: int) -> None:
             return shown === String(frame) && image.complete && image.naturalWidth > 0;
         }""",
         arg=frame,
-        timeout=SLOW,
     )
 
 
@@ -105,20 +121,19 @@ def test_the_cursor_tells_values_times_and_pictures(
     table = server.base / "output" / told["table"]["subfolder"] / told["table"]["filename"]
     with table.open(newline="") as file:
         values = [f"{float(row['sharpness']):.2f}" for row in csv.DictReader(file)]
-    assert said(board) == (values[BAD], f"0:00.{BAD}0, frame {BAD}")  # begins at the worst
+    expect_said(board, values[BAD], f"0:00.{BAD}0, frame {BAD}")  # begins at the worst
     expect_picture(board, BAD)
     assert plot(board).locator(".textovsr-mark").all_inner_texts() == ["1"]
-    box = plot(board).bounding_box()
-    assert box is not None
-    board.mouse.move(box["x"] + box["width"] * 2 / (FRAMES - 1), box["y"] + 20)
-    assert said(board) == (values[2], "0:00.20, frame 2")
+    plot(board).hover(position=column(board, 2))
+    expect_said(board, values[2], "0:00.20, frame 2")
     expect_picture(board, 2)
-    board.mouse.click(box["x"] + box["width"] * 3 / (FRAMES - 1), box["y"] + 20)
+    plot(board).click(position=column(board, 3))
+    board.wait_for_function("sought.length > 0")
     assert board.evaluate("sought") == [pytest.approx(0.3, abs=1e-3)]
     assert plot(board).evaluate("(plot) => document.activeElement === plot")
     for key, frame in (("ArrowRight", 4), ("ArrowLeft", 3), ("PageDown", BAD), ("End", FRAMES - 1), ("Home", 0)):
         board.keyboard.press(key)
-        assert said(board)[1].endswith(f"frame {frame}"), key
+        expect_said(board, values[frame], f"0:00.{frame}0, frame {frame}")
     board.keyboard.press("Enter")
     assert board.evaluate("sought.at(-1)") == pytest.approx(0, abs=1e-3)
     board.locator(".textovsr-timeline select").select_option("blockiness")
@@ -134,10 +149,10 @@ def test_a_part_s_pictures_are_those_of_the_file(board: Page, run: Callable[...,
     assert said(board)[1] == f"0:00.{BAD}0, frame {BAD - 3}"
     expect_picture(board, BAD)
     compared = board.get_by_label("Number of the frame")
-    expect(compared).to_have_value("0", timeout=SLOW)
+    expect(compared).to_have_value("0")
     plot(board).press("Enter")
     assert board.evaluate("sought") == [pytest.approx((BAD - 3) / RATE, abs=1e-3)]  # from where the part begins
-    expect(compared).to_have_value(str(BAD - 3), timeout=SLOW)
+    expect(compared).to_have_value(str(BAD - 3))
 
 
 def test_scores_of_clip_iqa_and_html_nodes(
@@ -154,9 +169,11 @@ def test_scores_of_clip_iqa_and_html_nodes(
     board.evaluate("async () => app.extensionManager.setting.set('Comfy.VueNodes.Enabled', true)")
     try:
         inside = board.locator("[data-node-id] .textovsr-plot")
-        expect(inside).to_be_visible(timeout=SLOW)
+        expect(inside).to_be_visible()
+        board.evaluate(DRAWN)
         before = board.evaluate("[...tested.pos]")
         inside.click()
+        board.wait_for_function("sought.length > 0")
         assert len(board.evaluate("sought")) == 1
         assert board.evaluate("[...tested.pos]") == pytest.approx(before, abs=1)  # not dragged
     finally:
@@ -178,7 +195,7 @@ def test_a_table_that_is_gone_is_said_to_be_gone(board: Page, run: Callable[...,
     told = run("OVSR_QualityReport", metrics="sharpness")
     told["table"]["filename"] = "gone.csv"
     board.evaluate("(told) => tested.onExecuted({ timeline: [told] })", told)
-    expect(board.get_by_text("gone.csv is not there any more")).to_be_visible(timeout=SLOW)
+    expect(board.get_by_text("gone.csv is not there any more")).to_be_visible()
 
 
 def test_hours_are_thinned_without_losing_a_dip(board: Page) -> None:

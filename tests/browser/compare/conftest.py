@@ -5,8 +5,9 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page
 
+from textovsr.tests.browser.gestures import settle
 from textovsr.tests.helpers.clips import write_clip
-from textovsr.tests.helpers.comparer import CLIPS, SLOW, at
+from textovsr.tests.helpers.comparer import CLIPS, at
 from textovsr.tools.comfy_server import ComfyServer
 
 BUILD = """(files) => {
@@ -45,9 +46,10 @@ def compare(board: Page) -> Callable[..., Page]:
     def run(*files: str) -> Page:
         board.evaluate(BUILD, list(files))
         board.evaluate(RUN)
-        board.wait_for_function("window.ended === 1", timeout=SLOW)
-        board.wait_for_function("!!tested.widgets.find((widget) => widget.name === 'comparison')", timeout=SLOW)
+        board.wait_for_function("window.ended === 1")
+        board.wait_for_function("!!tested.widgets.find((widget) => widget.name === 'comparison')")
         at(board, 0)
+        settle(board)
         board.locator(".textovsr-compare").focus()
         return board
 

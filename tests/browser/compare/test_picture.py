@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from textovsr.tests.helpers.comparer import FRAMES, GREEN, SLOW, at, is_green, number_in, picture, seen, whole
+from textovsr.tests.browser.gestures import short_press
+from textovsr.tests.helpers.comparer import FRAMES, GREEN, at, is_green, number_in, picture, seen, whole
 from textovsr.tools.comfy_server import ComfyServer
 
 
@@ -78,7 +79,7 @@ def test_the_wheel_zooms_about_the_pointer_and_dragging_pans(compare: Callable[.
     page.mouse.move(x, y)
     before = page.evaluate(under, [x, y])
     page.mouse.wheel(0, -500)
-    page.wait_for_function("(scale) => comparer().view.scale > 2 * scale", arg=before[2], timeout=SLOW)
+    page.wait_for_function("(scale) => comparer().view.scale > 2 * scale", arg=before[2])
     after = page.evaluate(under, [x, y])
     assert after[:2] == pytest.approx(before[:2], abs=0.01)
     assert page.evaluate("app.canvas.ds.scale") == graph
@@ -96,7 +97,7 @@ def test_pixels_are_exact_and_square_when_zoomed_in(compare: Callable[..., Page]
     page = compare("cmp_a.mp4", "cmp_b.mkv")
     page.keyboard.press(".")
     at(page, 1)
-    page.keyboard.press("2")
+    short_press(page, "2")
     page.evaluate("Object.assign(comparer(), { fitted: false, view: { scale: 8, x: 0, y: 0 } })")
     answer = page.request.get(f"{server.address}/textovsr/frame?filename=cmp_b.mkv&type=input&frame=1")
     with Image.open(BytesIO(answer.body())) as source:
@@ -131,7 +132,7 @@ def test_another_shape_is_not_stretched(compare: Callable[..., Page]) -> None:
     page = compare("cmp_a.mp4", "cmp_wide.mp4")
     page.keyboard.press(".")
     at(page, 1)  # the first block is white
-    page.keyboard.press("2")
+    short_press(page, "2")
     shown = picture(page)
     column = shown[:, shown.shape[1] // 16].astype(int)
     bright = np.flatnonzero(column[:, 1] - column[:, 0] > 80)
