@@ -1,7 +1,8 @@
-"""Restores a video while the clocks jump: ``python jumping.py SOURCE OUTPUT OFFSETS STEPS``, with clock.c preloaded.
+"""Restores a video while the clocks jump: ``python jumping.py SOURCE OUTPUT OFFSETS STEPS WAIT_AT``, with clock.c
+preloaded.
 
-STEPS is a JSON list of (frames done, seconds the time of day is off, seconds the monotonic clock is off). Prints JSON:
-the progress as it was told, and the outcome.
+STEPS is a JSON list of (frames done, seconds the time of day is off, seconds the monotonic clock is off). After
+WAIT_AT frames it waits for the end of standard input. Prints JSON: the progress as it was told, and the outcome.
 """
 
 import json
@@ -17,7 +18,7 @@ from textovsr.core.pipeline import restore_video
 from textovsr.tests.helpers.restorers import Trail
 
 
-def main(source: Path, output: Path, offsets: Path, steps: list[list[int]]) -> None:
+def main(source: Path, output: Path, offsets: Path, steps: list[list[int]], wait_at: int) -> None:
     """Restore, and set the clocks on the way."""
     told: list[list[float | None]] = []
     days: list[float] = []
@@ -31,6 +32,8 @@ def main(source: Path, output: Path, offsets: Path, steps: list[list[int]]) -> N
         days.append(time.time())
         told.append([progress.seconds, progress.fps, progress.seconds_left])
         show(progress)
+        if progress.done == wait_at:
+            sys.stdin.read()
 
     job = Job(encode=EncodeConfig(crf=18), segment=8)
     restored = restore_video(Source(source), Trail(), output, job, report)
@@ -38,4 +41,4 @@ def main(source: Path, output: Path, offsets: Path, steps: list[list[int]]) -> N
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), json.loads(sys.argv[4]))
+    main(*map(Path, sys.argv[1:4]), json.loads(sys.argv[4]), int(sys.argv[5]))

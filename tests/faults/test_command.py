@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import psutil
 import pytest
 
 from textovsr import cli
@@ -41,15 +42,37 @@ def shell(script: str, arguments: Sequence[str] = ()) -> "subprocess.CompletedPr
     )
 
 
+STOPPING = """
+import os, runpy, signal
+from textovsr.core.journal import Journal
+
+commit = Journal.commit
+
+def commit_and_stop(*arguments):
+    commit(*arguments)
+    Journal.commit = commit
+    os.kill(os.getpid(), signal.SIGSTOP)
+
+Journal.commit = commit_and_stop
+runpy.run_module("textovsr", run_name="__main__", alter_sys=True)
+"""
+"""The command, which stops itself as soon as it has finished a segment: else it might end before it is disturbed."""
+
+
 def begin(arguments: Sequence[str]) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        arguments,
+    """Start a command, and wait until it has stopped itself."""
+    interpreter, _, _, *words = arguments
+    running = subprocess.Popen(
+        [interpreter, "-c", STOPPING, *words],
         env=environ(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
     )
+    process = psutil.Process(running.pid)
+    until(lambda: process.status() in (psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE))
+    return running
 
 
 def test_signals_end_it_politely_and_it_goes_on(arguments: list[str], source: Path, tmp_path: Path) -> None:
@@ -57,8 +80,6 @@ def test_signals_end_it_politely_and_it_goes_on(arguments: list[str], source: Pa
     kept = 0
     for number, code in ((signal.SIGTERM, cli.TERMINATED), (signal.SIGINT, cli.INTERRUPTED)):
         running = begin(arguments)
-        until(lambda kept=kept, running=running: finished(output) > kept or running.poll() is not None)
-        running.send_signal(signal.SIGSTOP)  # so that it is not done before it is disturbed
         if not kept:
             assert_refused(arguments, running.pid)
         running.send_signal(number)

@@ -104,8 +104,12 @@ def test_a_touched_input_is_the_same(own: Path, source: Path, output: Path, expe
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows deletes no open file")
 def test_an_output_folder_that_is_deleted_is_said_and_not_made_again(own: Path, output: Path, expected: object) -> None:
+    def delete() -> None:
+        output.parent.rename(own.parent / "gone")  # at once: the job goes on writing while files are deleted singly
+        shutil.rmtree(own.parent / "gone")
+
     with pytest.raises(OutputError, match=r"gone; put it back|check folder, rights and disk"):
-        restore(own, output, 45, lambda: shutil.rmtree(output.parent))
+        restore(own, output, 45, delete)
     assert not output.parent.exists()
     output.parent.mkdir()
     assert restore(own, output).resumed == 0
