@@ -134,28 +134,26 @@ class Lockstep(stages._Queue[Item]):
     """Lets nobody work ahead: who has put an item goes on when the one who took it is done with it."""
 
     held: ClassVar[set[int]] = set()
-    idle = False
+
+    def __init__(self, depth: int) -> None:
+        super().__init__(depth)
+        self.given, self.done = 0, 0
 
     def put(self, item: Item) -> bool:
-        wanted = super().put(item)
         with self._changed:
+            wanted = super().put(item)
             self.held.add(len(self._items))
-            self._changed.wait_for(lambda: self._left or (self.idle and not self._items))
+            self.given += 1
+            self._changed.wait_for(lambda: self._left or self.done == self.given)
         return wanted
 
     def __iter__(self) -> Iterator[Item]:
-        items = super().__iter__()
-        while True:
-            with self._changed:
-                self.idle = True
-                self._changed.notify_all()
-            try:
-                item = next(items)
-            except StopIteration:
-                return
-            self.idle = False
+        for item in super().__iter__():
             yield item
             del item
+            with self._changed:
+                self.done += 1
+                self._changed.notify_all()
 
 
 def tiny(folder: Path) -> Restorer:

@@ -23,6 +23,7 @@ from textovsr.core.video.color import BT709, ColorTags
 from textovsr.core.video.encoders import VideoSpec
 from textovsr.core.video.writer import VideoWriter
 from textovsr.core.windows import Window
+from textovsr.tests.faults.forker import until
 from textovsr.tests.helpers.frames import decoded
 from textovsr.tests.helpers.restorers import Enlarge, EnlargedShot, Trail
 
@@ -173,7 +174,7 @@ def resolve(name: str) -> Callable[..., object]:
 
 
 class Waiting(Enlarge):
-    """A restorer whose first frame waits for an event, and which tells when it has begun."""
+    """A restorer one frame of which waits for an event."""
 
     def __init__(self, index: int, event: Callable[[], bool]) -> None:
         super().__init__(2, 1)
@@ -186,14 +187,9 @@ class Waiting(Enlarge):
 class WaitingShot(EnlargedShot):
     def restore(self, window: Window[PromptedFrame], check: Check) -> Iterator[Tensor]:
         assert isinstance(self.restorer, Waiting)
-        pause = threading.Event()
         for image in super().restore(window, check):
-            for _ in range(1000):
-                if self.done != self.restorer.index or self.restorer.event():
-                    break
-                pause.wait(0.01)
-            else:
-                raise AssertionError("the other stage stands still")
+            if self.done == self.restorer.index:
+                until(self.restorer.event)
             yield image
 
 

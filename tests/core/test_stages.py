@@ -9,9 +9,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from textovsr.core import stages
 from textovsr.core.stages import AbandonedError, Consumer, working_ahead
 
 NAME = "textovsr-test"
+LONG = 600.0
+"""Seconds after which something that is waited for will not come any more."""
 
 
 @pytest.fixture(autouse=True)
@@ -50,25 +53,42 @@ def test_no_more_is_drawn_than_may_wait() -> None:
             assert drawn <= taken + 3 + 1
 
 
+class Waited(threading.Condition):
+    """Says when somebody begins to wait for it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun = threading.Event()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.begun.set()
+        return super().wait(timeout)
+
+
 def test_no_more_is_accepted_than_may_wait() -> None:
     gate, accepted = threading.Event(), []
 
     def consume(items: Iterator[int]) -> None:
-        gate.wait(10)
+        gate.wait()
         list(items)
 
+    consumer, changed = Consumer(consume, 2, NAME), Waited()
+    consumer._queue._changed = changed
+
     def produce() -> None:
-        with Consumer(consume, 2, NAME) as consumer:
+        with consumer:
             for item in range(5):
                 consumer.put(item)
                 accepted.append(item)
 
     producer = threading.Thread(target=produce)
     producer.start()
-    time.sleep(0.1)
-    assert accepted == [0, 1]
-    gate.set()
-    producer.join(10)
+    try:
+        assert changed.begun.wait(LONG), "the queue took them all"
+        assert accepted == [0, 1]
+    finally:
+        gate.set()
+        producer.join()
     assert accepted == [0, 1, 2, 3, 4]
 
 
@@ -123,13 +143,19 @@ def test_an_error_behind_reaches_the_end_of_the_block() -> None:
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
-def test_an_error_in_the_block_abandons_the_work(error: type[BaseException]) -> None:
+def test_an_error_in_the_block_abandons_the_work(error: type[BaseException], monkeypatch: pytest.MonkeyPatch) -> None:
     met: list[type[BaseException]] = []
     taken: list[int] = []
-    gate = threading.Event()
+    gate, abandon = threading.Event(), stages._Queue.abandon
+
+    def abandon_and_open(queue: stages._Queue[int]) -> None:
+        abandon(queue)
+        gate.set()
+
+    monkeypatch.setattr(stages._Queue, "abandon", abandon_and_open)
 
     def consume(items: Iterator[int]) -> None:
-        gate.wait(10)
+        assert gate.wait(LONG), "nothing was abandoned"
         try:
             taken.extend(items)
         except AbandonedError as caught:
@@ -138,7 +164,6 @@ def test_an_error_in_the_block_abandons_the_work(error: type[BaseException]) -> 
 
     def fail(consumer: Consumer[int, None]) -> None:
         consumer.put(1)
-        threading.Timer(0.1, gate.set).start()
         raise error
 
     with pytest.raises(error), Consumer(consume, 3, NAME) as consumer:
