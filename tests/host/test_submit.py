@@ -18,15 +18,16 @@ from textovsr.core.submit.pool import Limits
 from textovsr.core.submit.run import Order, submit_files
 from textovsr.core.submit.task import Task
 from textovsr.core.submit.workflow import load_workflow
-from textovsr.tests.helpers.cli import command, environ, interruptible, make_video
+from textovsr.tests.helpers.cli import environ, interruptible, make_video
 from textovsr.tests.helpers.frames import decoded
 from textovsr.tests.helpers.networks import save_tiny
+from textovsr.tests.host.holding import held, holding_pack
 from textovsr.tools.comfy_server import ComfyServer, comfy_server, free_port, prepare_base
 
 WEIGHTS = "submit-tiny.safetensors"
 TINY = ("--set", f"TextOVSRUpscale.weights={WEIGHTS}")
 LONG = 60
-"""Frames that take a server long enough to be caught at work."""
+"""Frames of a video that a server is held at."""
 
 Submit = Callable[..., tuple[int, Any, str]]
 
@@ -41,6 +42,20 @@ def _weights(server: ComfyServer) -> None:
 @pytest.fixture(scope="module")
 def long_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_video(tmp_path_factory.mktemp("long") / "long.mp4", frames=LONG)
+
+
+@pytest.fixture
+def release(tmp_path: Path) -> Path:
+    """A file that lets go on what ``held_clip`` holds."""
+    return tmp_path / "release"
+
+
+@pytest.fixture
+def held_clip(release: Path) -> Path:
+    """The bundled workflow ``upscale_clip``, which stays at its second frame."""
+    path = release.with_name("held_clip.json")
+    path.write_text(json.dumps(held(load_workflow("upscale_clip").prompt, "2", 2, release)), "utf-8")
+    return path
 
 
 @pytest.fixture
@@ -104,13 +119,16 @@ def test_each_file_gets_its_result_once(submit: Submit, client: ComfyClient, tmp
 def second(comfyui: Path, root: Path, tmp_path: Path) -> Iterator[ComfyServer]:
     """Another server, to be killed."""
     base = prepare_base(tmp_path / "base", root, [])
+    holding_pack(base)
     (base / "models" / "textovsr").mkdir(parents=True)
     save_tiny(base / "models" / "textovsr" / WEIGHTS)
     with comfy_server(Path(sys.executable), comfyui, base, log=tmp_path / "second.log") as running:
         yield running
 
 
-def test_another_server_takes_over(server: ComfyServer, second: ComfyServer, long_clip: Path, tmp_path: Path) -> None:
+def test_another_server_takes_over(
+    server: ComfyServer, second: ComfyServer, long_clip: Path, held_clip: Path, release: Path, tmp_path: Path
+) -> None:
     clips = [make_video(tmp_path / f"{index}.mp4", frames=3) for index in range(3)]
     progress: list[tuple[str, float, float]] = []
 
@@ -120,8 +138,9 @@ def test_another_server_takes_over(server: ComfyServer, second: ComfyServer, lon
         if second.process.poll() is None and any(task.source == long_clip for task in at_work):
             second.process.send_signal(signal.SIGKILL)
             second.process.wait()
+            release.touch()
 
-    workflow = load_workflow("upscale_clip", [f"2.weights={WEIGHTS}"])
+    workflow = load_workflow(str(held_clip), [f"2.weights={WEIGHTS}"])
     order = Order(workflow, tmp_path / "out", [second.address, server.address], Limits(patience=1.0))
     lone = Order(workflow, tmp_path / "out", [second.address], Limits(patience=1.0))
     queue_only(long_clip, lone)
@@ -148,39 +167,42 @@ def queue_only(clip: Path, order: Order) -> None:
         submit_files([clip], order, stop)
 
 
-def test_a_killed_run_goes_on(submit: Submit, client: ComfyClient, long_clip: Path, tmp_path: Path) -> None:
+def test_a_killed_run_goes_on(
+    submit: Submit, client: ComfyClient, long_clip: Path, held_clip: Path, release: Path, tmp_path: Path
+) -> None:
     before, other = ended(client), (*TINY, "--set", "2.caption=ComfyUI has this one in no cache")
-    words = ("submit", "upscale_clip", "--input", long_clip, "--output", tmp_path / "out", *other)
-    with subprocess.Popen(
-        command(*words, "--server", client.address), env=environ(), stderr=subprocess.PIPE, text=True
-    ) as running:
+    words = ("submit", held_clip, "--input", long_clip, "--output", tmp_path / "out", *other)
+    with interruptible(*words, "--server", client.address) as running:
         wait_for(lambda: bool(client.queue()[0]))
-        code, told, _ = submit("--input", long_clip, *other)
+        code, told, _ = submit("--input", long_clip, *other, workflow=held_clip)
         assert code == 1
         assert "another run puts its results" in told["error"]
         running.kill()
     (prompt_id,) = client.queue()[0]
     with (tmp_path / "out" / ".textovsr-submit" / "journal.jsonl").open("ab") as journal:
         journal.write(b'{"torn')
-    code, (task,), said = submit("--input", long_clip, *other)
+    release.touch()
+    code, (task,), said = submit("--input", long_clip, *other, workflow=held_clip)
     assert code == 0, said
     assert (task["prompt_id"], task["tries"]) == (prompt_id, 0), "found again, not queued again"
     assert ended(client) - before == {prompt_id}
     assert len(decoded(tmp_path / "out" / "long.mp4")) == LONG
-    assert submit("--input", long_clip, *other)[1][0]["prompt_id"] == prompt_id, "the torn line did no harm"
+    again = submit("--input", long_clip, *other, workflow=held_clip)[1]
+    assert again[0]["prompt_id"] == prompt_id, "the torn line did no harm"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT to send to one process")
-def test_ctrl_c_takes_back_what_it_queued(client: ComfyClient, long_clip: Path, tmp_path: Path) -> None:
+def test_ctrl_c_takes_back_what_it_queued(client: ComfyClient, held_clip: Path, release: Path, tmp_path: Path) -> None:
     others = {"1": {"class_type": "OVSR_LoadVideo", "inputs": {"file": "phone.mp4"}}}
     others["2"] = {"class_type": "OVSR_SaveVideo", "inputs": {"video": ["1", 0], "filename_prefix": "others"}}
     clips = [make_video(tmp_path / f"{index}.mp4", frames=LONG + index) for index in (1, 2)]
-    words = ("submit", "upscale_clip", "--input", *clips, "--output", tmp_path / "out", *TINY)
+    words = ("submit", held_clip, "--input", *clips, "--output", tmp_path / "out", *TINY)
     with interruptible(*words, "--server", client.address) as running:
         wait_for(lambda: list(map(len, client.queue())) == [1, 1])
         mine = client.submit(others)
         running.send_signal(signal.SIGINT)
-        _, said = running.communicate(timeout=600)
+        _, said = running.communicate()
+    release.touch()  # ComfyUI forgets an interruption that comes just when a job begins
     assert running.returncode == cli.INTERRUPTED
     assert "what was queued is taken back" in said
     wait_for(lambda: client.queue() == ([], []))
