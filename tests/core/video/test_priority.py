@@ -2,6 +2,7 @@
 
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -18,8 +19,12 @@ pytestmark = pytest.mark.skipif(
 
 
 def policies() -> dict[str, int]:
-    """That of every thread there is; other tests may have left real-time ones."""
-    return {task.name: os.sched_getscheduler(int(task.name)) for task in Path("/proc/self/task").iterdir()}
+    """That of every thread there is; other tests may have left real-time ones, and such as are about to end."""
+    found: dict[str, int] = {}
+    for task in Path("/proc/self/task").iterdir():
+        with suppress(ProcessLookupError):
+            found[task.name] = os.sched_getscheduler(int(task.name))
+    return found
 
 
 def unchanged(before: dict[str, int]) -> bool:
