@@ -24,7 +24,7 @@ def dev(root: Path) -> ModuleType:
 def run_dev(root: Path, *arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
     """Run dev.py as a process."""
     command = [sys.executable, str(root / "dev.py"), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, env={**os.environ, **variables}, timeout=60)
+    return subprocess.run(command, capture_output=True, text=True, env={**os.environ, **variables})
 
 
 def test_help_names_every_command(root: Path) -> None:

@@ -6,6 +6,7 @@ Standard library only: dev.py uses this before anything is installed.
 import contextlib
 import json
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -20,9 +21,14 @@ from pathlib import Path
 from .errors import DevError
 
 HOST = "127.0.0.1"
-START_SECONDS = 240.0
+START_SECONDS = 1200.0
+"""One that ends is noticed at once; this is for one that hangs, and a slow, busy machine takes minutes to start."""
+
 STOP_SECONDS = 10.0
 LARGEST_COPY = 256 * 1024**2
+QUIET_PORTS = range(20_000, 32_000)
+"""Below those that systems give to outgoing connections: a free one stays free until the server has come up."""
+
 FOLDERS = ("custom_nodes", "input", "output", "user/default", "models", "temp")
 NOT_THE_PACK = (".*", "__pycache__", "*.egg-info", "build", "dist", "demo_output", "tests")
 SETTINGS = {"Comfy.TutorialCompleted": True, "Comfy.InstalledVersion": "1.32.9"}
@@ -107,11 +113,11 @@ def put_file(source: Path, target: Path) -> None:
 
 
 def free_port(first: int = 0) -> int:
-    """Return ``first`` or the next port that nobody listens on; any free one for 0."""
-    for port in range(first, first + 100) if first else (0,):
+    """Return ``first`` or the next port that nobody listens on; for 0 any one that no connection gets by chance."""
+    for port in range(first, first + 100) if first else random.SystemRandom().sample(QUIET_PORTS, 100):
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind((HOST, port))
-            return int(probe.getsockname()[1])
+            return port
     raise DevError(f"Expected a free port from {first} on, found none in a hundred; choose another with --port.")
 
 

@@ -43,11 +43,18 @@ def test_a_taken_port_is_passed_over() -> None:
         assert taken < comfy_server.free_port(taken) < taken + 100
 
 
+def test_a_free_port_is_none_that_a_connection_gets_meanwhile() -> None:
+    """A server binds it many seconds later; Linux gives connections 32768 and above, others 49152 and above."""
+    ports = {comfy_server.free_port() for _ in range(20)}
+    assert len(ports) > 1
+    assert max(ports) < 32768
+
+
 @contextlib.contextmanager
 def listening() -> Iterator[int]:
     """Occupy a port."""
     with socket.socket() as listener:
-        listener.bind((comfy_server.HOST, 0))
+        listener.bind((comfy_server.HOST, comfy_server.free_port()))
         listener.listen()
         yield listener.getsockname()[1]
 
