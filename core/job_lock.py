@@ -26,8 +26,12 @@ JOURNAL = "journal.jsonl"
 HOLDER = "holder.json"
 """The name of the file that says who that is. It may outlive its run: only the lock tells whether one is at work."""
 
-_TRIES, _PAUSE = 10, 0.05
-"""A run that is ending, and ``is_held``, hold a lock for a moment. Tries are counted, since clocks jump."""
+REMOVAL = "nothing: it is being removed"
+"""What is being made in a folder that is held in order to delete it."""
+
+_TRIES, _MOST_TRIES, _PAUSE = 10, 200, 0.05
+"""A run that is ending holds a lock for a moment; who looks or deletes, and is no run at work, for as long as the
+machine is busy. Tries are counted, since clocks jump."""
 
 
 class JobLock:
@@ -46,32 +50,37 @@ class JobLock:
         """Whether this object holds it."""
         return self._lock.is_locked
 
-    def acquire(self, output: str) -> None:
+    def acquire(self, output: str, patient: bool = True) -> None:
         """Take the folder, making it if need be.
 
         Args:
             output: what is being made, for others to read.
+            patient: wait for who may be about to let go of it.
 
         Raises:
             JobRunningError: another run holds it.
             OutputError: the folder cannot be written.
         """
         with writing_explained(self.folder):
-            for attempt in range(_TRIES):
-                if attempt:
-                    time.sleep(_PAUSE)
-                self.folder.mkdir(parents=True, exist_ok=True)
-                with suppress(Timeout, FileNotFoundError):  # the latter: whoever sweeps has just deleted the folder
-                    self._lock.acquire(timeout=0)
-                    break
-            else:
-                raise JobRunningError(
-                    f"Expected to be alone, but {holder(self.folder)} is at work in {self.folder}; wait for it, stop "
-                    "it, or choose another output."
-                )
+            tries = 1
+            while not self._try():
+                if not patient or tries >= (_TRIES if _is_run(self.folder) else _MOST_TRIES):
+                    raise JobRunningError(
+                        f"Expected to be alone, but {holder(self.folder)} is at work in {self.folder}; wait for it, "
+                        "stop it, or choose another output."
+                    )
+                time.sleep(_PAUSE)
+                tries += 1
         me = {"process": os.getpid(), "host": socket.gethostname(), "output": output}
         with suppress(OSError):  # a full disk is met, and explained, where it matters
             (self.folder / HOLDER).write_text(json.dumps(me), "utf-8")
+
+    def _try(self) -> bool:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with suppress(Timeout, FileNotFoundError):  # the latter: whoever sweeps has just deleted the folder
+            self._lock.acquire(timeout=0)
+            return True
+        return False
 
     def release(self) -> None:
         """Let others have the folder."""
@@ -109,7 +118,7 @@ def sweep(folder: Path, suffix: str) -> None:
         with suppress(OSError, OutputError):  # it is somebody else's, or at work after all
             if not (left.is_symlink() or (left / JOURNAL).exists() or is_held(left)):
                 lock = JobLock(left)
-                lock.acquire("nothing: it is being removed")
+                lock.acquire(REMOVAL, patient=False)
                 if (left / JOURNAL).exists():  # a run was quicker
                     lock.release()
                 else:
@@ -119,11 +128,23 @@ def sweep(folder: Path, suffix: str) -> None:
 
 def holder(folder: Path) -> str:
     """Who holds a job's folder, in words."""
+    found = _read_holder(folder)
+    return "another run" if found is None else "process {} on {}, which writes {},".format(*found)
+
+
+def _is_run(folder: Path) -> bool:
+    """Whether who holds a folder says that it works there; who only looks says nothing."""
+    found = _read_holder(folder)
+    return found is not None and found[2] != REMOVAL
+
+
+def _read_holder(folder: Path) -> tuple[object, object, object] | None:
+    """The process that holds a folder, its host, and what it writes."""
     try:
         found = json.loads((folder / HOLDER).read_text("utf-8"))
-        return f"process {found['process']} on {found['host']}, which writes {found['output']},"
+        return found["process"], found["host"], found["output"]
     except (OSError, ValueError, KeyError, TypeError):
-        return "another run"
+        return None
 
 
 def is_held(folder: Path) -> bool:

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from .durable import sync_file, sync_folder, writing_explained
 from .errors import JobRunningError
-from .job_lock import HOLDER, JOURNAL, LOCK, JobLock, delete, holder, sweep
+from .job_lock import HOLDER, JOURNAL, LOCK, REMOVAL, JobLock, delete, holder, sweep
 from .saved import Saved, load_state, save_state
 from .unchanged import Unchanged
 
@@ -220,7 +220,7 @@ def remove_job(folder: Path) -> None:
     """
     lock = JobLock(folder)
     try:
-        lock.acquire("nothing: it is being removed")
+        lock.acquire(REMOVAL)
     except JobRunningError as error:
         raise JobRunningError(
             f"Expected {folder} to be left over, but {holder(folder)} is at work in it; stop it first."

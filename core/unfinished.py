@@ -3,17 +3,19 @@
 import logging
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from .durable import writing_explained
-from .errors import OutputError
+from .errors import JobRunningError, OutputError
 from .job_lock import JobLock, delete, sweep
 
 log = logging.getLogger(__name__)
 
 FOLDER_SUFFIX = ".textovsr-part"
 """The folder of an unfinished file ends with this."""
+
+_TRIES = 3
 
 
 @contextmanager
@@ -49,16 +51,27 @@ def unfinished(output: Path, work: Path | None = None) -> Iterator[Path]:
 @contextmanager
 def _own_folder(output: Path, here: Path) -> Iterator[Path]:
     sweep(here, FOLDER_SUFFIX)
-    folder = here / f".{secrets.token_hex(4)}{FOLDER_SUFFIX}"
-    with writing_explained(output):
-        folder.mkdir()
-    lock = JobLock(folder)
-    with suppress(OutputError):  # a disk that knows no locks: nobody can sweep there either
-        lock.acquire(str(output))
+    lock = _new_folder(output, here)
     try:
-        yield folder
+        yield lock.folder
     finally:
         try:
             lock.remove()
         except OSError as error:  # what ended the block matters more, and the next one here sweeps
-            log.debug("%s: %s", folder, error)
+            log.debug("%s: %s", lock.folder, error)
+
+
+def _new_folder(output: Path, here: Path) -> JobLock:
+    """Make a folder and hold it."""
+    for _ in range(_TRIES):
+        lock = JobLock(here / f".{secrets.token_hex(4)}{FOLDER_SUFFIX}")
+        with writing_explained(output):
+            lock.folder.mkdir()
+        try:
+            lock.acquire(str(output))
+        except JobRunningError:  # whoever sweeps here was quicker, and deletes it
+            continue
+        except OutputError as error:  # a disk that knows no locks: nobody can sweep there either
+            log.debug("%s: %s", lock.folder, error)
+        break
+    return lock
