@@ -9,11 +9,12 @@ import hashlib
 import http.client
 import re
 import shutil
+import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -121,8 +122,12 @@ def _alone(target: Path) -> Iterator[None]:
     try:
         yield
     finally:
+        if sys.platform != "win32":  # while it is held: afterwards it may be another run's
+            Path(lock.lock_file).unlink(missing_ok=True)
         lock.release()
-        Path(lock.lock_file).unlink(missing_ok=True)
+        if sys.platform == "win32":
+            with suppress(OSError):  # another run has it
+                Path(lock.lock_file).unlink(missing_ok=True)
 
 
 def _as_expected(target: Path, file: Published) -> Path:

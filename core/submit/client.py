@@ -25,7 +25,7 @@ Prompt = dict[str, Any]
 """A workflow in API format: nodes by their number."""
 
 ENDINGS = {"execution_success": "success", "execution_error": "error", "execution_interrupted": "interrupted"}
-HISTORY_SECONDS = 15.0
+HISTORY_SECONDS = 60.0
 """The history is written a little after the websocket says that a prompt has ended."""
 
 _SECONDS = 60.0

@@ -130,6 +130,14 @@ class Pool:
             task.prompt_id, task.state = prompt_id, "queued"
             self.ledger.note(task)
 
+    def progress(self, server: Server, prompt_id: str, doing: str, done: float, total: float) -> None:
+        """Note how far a prompt is, unless its task is further or no longer that server's."""
+        with self._lock:
+            for task in self.at(server):
+                if task.prompt_id == prompt_id and task.state in ("queued", "running"):
+                    task.start_running()
+                    task.doing, task.done, task.total = doing, done, total
+
     def claim(self, task: Task, server: Server, prompt_id: str) -> bool:
         """Before the result is fetched: whether the task is still that server's."""
         with self._lock:

@@ -70,15 +70,13 @@ class Station:
 
     def _hear(self, event: Event) -> None:
         prompt_id = (event.get("data") or {}).get("prompt_id")
-        task = next((t for t in self._pool.at(self.server) if prompt_id and t.prompt_id == prompt_id), None)
-        if task is None:
+        if not prompt_id or all(task.prompt_id != prompt_id for task in self._pool.at(self.server)):
             return
         if event["type"] in ENDINGS:
             self._wake.set()
         for node, value, maximum in node_progress(event):
-            task.start_running()
-            task.doing = self._workflow.title(node)
-            task.done, task.total = (value, maximum) if maximum > 1 else (0.0, 0.0)  # to one: it knows nothing better
+            done, total = (value, maximum) if maximum > 1 else (0.0, 0.0)  # to one: it knows nothing better
+            self._pool.progress(self.server, prompt_id, self._workflow.title(node), done, total)
 
     def _look(self) -> None:
         """See how the server is and what has become of its tasks."""

@@ -2,6 +2,7 @@
 
 import hashlib
 import shutil
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -225,6 +226,24 @@ def test_two_runs_do_not_write_the_same_file(server: Server, tmp_path: Path) -> 
     with FileLock(tmp_path / ".weights.pt.lock"), pytest.raises(JobRunningError, match="another run does"):
         download(server.file, tmp_path / "weights.pt")
     assert server.asked == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows deletes no lock that is held")
+def test_a_run_that_begins_as_another_ends_is_alone_too(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target, following, release = tmp_path / "weights.pt", FileLock(tmp_path / ".weights.pt.lock"), FileLock.release
+
+    def release_to_the_next(lock: FileLock, force: bool = False) -> None:
+        monkeypatch.setattr(FileLock, "release", release)
+        release(lock, force)
+        following.acquire(timeout=0)
+
+    monkeypatch.setattr(FileLock, "release", release_to_the_next)
+    download(server.file, target)
+    target.unlink()
+    with following, pytest.raises(JobRunningError, match="another run does"):
+        download(server.file, target)
 
 
 @pytest.mark.parametrize("url", ["file:///etc/hosts", "ftp://host/file", "weights.pt"])

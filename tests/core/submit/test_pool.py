@@ -160,6 +160,23 @@ def test_fetching_is_tried_again_and_then_left_to_the_next_run(ledger: Ledger, t
     assert again.state == "queued"
 
 
+def test_progress_that_is_heard_late_changes_nothing(ledger: Ledger, tmp_path: Path) -> None:
+    server = alive("a")
+    pool = Pool([a_task(tmp_path)], [server], ledger, Limits())
+    task = pool.take(server)
+    assert task is not None
+    pool.queue(task, "id")
+    pool.progress(server, "id", "Upscale", 3.0, 10.0)
+    assert (task.state, task.doing, task.done, task.total) == ("running", "Upscale", 3.0, 10.0)
+    began = task.began
+    assert pool.claim(task, server, "id")
+    pool.progress(server, "id", "Upscale", 4.0, 10.0)
+    assert (task.state, task.began) == ("fetching", began)
+    pool.give_back(task, "it is gone")
+    pool.progress(server, "id", "Upscale", 5.0, 10.0)
+    assert (task.state, task.server) == ("waiting", ""), "or nobody would take it any more"
+
+
 def test_an_output_that_is_a_file(tmp_path: Path) -> None:
     (tmp_path / "out").write_bytes(b"")
     with pytest.raises(OutputError, match="Expected a folder for results"), Ledger(tmp_path / "out"):
