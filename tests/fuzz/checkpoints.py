@@ -10,7 +10,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from textovsr.core.errors import WeightsError
+from textovsr.core.convert_weights import convert_weights
+from textovsr.core.errors import DiskFullError, WeightsError
 from textovsr.core.weights import find_system, holds
 from textovsr.core.weights_shapes import read_shapes
 from textovsr.models.clip_text import ClipTextConfig
@@ -42,6 +43,12 @@ def fuzz_tokenizer(data: bytes) -> None:
         read_shapes(path)
 
 
+def fuzz_pieces(data: bytes) -> None:
+    """A tokenizer's vocabulary in SentencePiece's own form."""
+    with scratch(data, "spiece.model") as path, suppress(WeightsError):
+        read_shapes(path)
+
+
 def fuzz_safetensors(data: bytes) -> None:
     """A safetensors file, loaded whole."""
     with scratch(data, "safetensors") as path, suppress(WeightsError):
@@ -57,6 +64,19 @@ def fuzz_pickle(data: bytes) -> None:
         read_shapes(path)
         for tensor in read_state_dict(path).values():
             tensor.flatten()[:4].tolist()
+
+
+def fuzz_convert(data: bytes) -> None:
+    """A pickled checkpoint, as for ``fuzz_pickle``, becomes safetensors, which are read; an odd byte halves them."""
+    with scratch(data[1:], "pt") as path, suppress(WeightsError, DiskFullError):
+        if data[:1] > b"\x7f":
+            _archive(path, {**_PICKLED, "archive/data.pkl": data[1:]})
+        output = path.with_suffix(".safetensors")
+        try:
+            done = convert_weights(path, output, half=bool(data and data[0] & 1))
+            assert len(read_state_dict(output)) == done.tensors
+        finally:
+            output.unlink(missing_ok=True)
 
 
 def fuzz_torchscript(data: bytes) -> None:

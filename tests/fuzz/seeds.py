@@ -17,8 +17,11 @@ import torch
 from safetensors.torch import save
 
 from textovsr.core.journal import Journal, Pause, Position
+from textovsr.models.published import SYSTEMS
 from textovsr.tests.helpers.clips import Clip, write_clip
+from textovsr.tests.helpers.t5 import tokenizer_model
 
+from .diffusion import NETWORKS
 from .media import SUFFIXES
 
 _SMALL = {"width": 16, "height": 16, "pts": (0, 1, 3, 4)}
@@ -77,6 +80,7 @@ def seeds() -> Iterator[tuple[str, str, bytes]]:
         yield "registry", f"whole-{network}", bytes([network])
         yield "registry", f"changed-{network}", bytes([network, *range(24)])
     yield from _pickles(state)
+    yield from _diffusion()
 
 
 def _videos() -> Iterator[tuple[str, bytes]]:
@@ -98,13 +102,33 @@ def _pickles(state: dict[str, torch.Tensor]) -> Iterator[tuple[str, str, bytes]]
     for zipped in (True, False):
         buffer = io.BytesIO()
         torch.save({"state_dict": state, "epoch": 3}, buffer, _use_new_zipfile_serialization=zipped)
-        yield "pickle", f"whole-{zipped}", b"\0" + buffer.getvalue()
-    yield "pickle", "numbers", b"\x80" + pickle.dumps({"state_dict": {"a": [1, 2.5, "b", None, (True, b"c")]}}, 2)
-    yield "pickle", "tensor", b"\x80" + _naming("torch._utils", "_rebuild_tensor_v2")
+        for target in ("pickle", "convert"):
+            yield target, f"whole-{zipped}", b"\0" + buffer.getvalue()
+    numbers = pickle.dumps({"state_dict": {"a": [1, 2.5, "b", None, (True, b"c")]}}, 2)
+    for target in ("pickle", "convert"):
+        yield target, "numbers", b"\x80" + numbers
+        yield target, "tensor", b"\x81" + _naming("torch._utils", "_rebuild_tensor_v2")
     yield "torchscript", "tensor", b"\x80" + _naming("torch._utils", "_rebuild_tensor_v2")
     buffer = io.BytesIO()
     torch.jit.save(torch.jit.script(torch.nn.Linear(2, 1)), buffer)
     yield "torchscript", "whole", b"\0" + buffer.getvalue()
+
+
+def _diffusion() -> Iterator[tuple[str, str, bytes]]:
+    """Of every network, stage and system one that is whole and two that are changed."""
+    for number in range(len(NETWORKS)):
+        yield "networks", f"whole-{number}", bytes([number])
+        yield "networks", f"changed-{number}", bytes([number, *range(0, 128, 4)])
+        yield "networks", f"copied-{number}", bytes([number, 40 + number, 7, 200, 0, 0, 7, 60, 1])
+    for choice in (0, 1):
+        yield "stages", f"whole-{choice}", bytes([choice])
+        yield "stages", f"changed-{choice}", bytes([choice, *range(0, 40, 5)]) + bytes(range(16))
+        yield "stages", f"text-{choice}", bytes([choice | 128, *bytes(8)]) + b'{"stam":{"h":1}}'
+    for choice in range(2 * len(SYSTEMS)):
+        yield "find", f"whole-{choice}", bytes([choice, choice // 2, 255])
+        yield "find", f"changed-{choice}", bytes([choice, choice, 170, *range(3, 40)])
+    with tempfile.TemporaryDirectory() as folder:
+        yield "pieces", "whole", tokenizer_model(Path(folder, "spiece.model")).read_bytes()
 
 
 def _naming(module: str, name: str) -> bytes:

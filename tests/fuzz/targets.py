@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 
-from . import checkpoints, media, texts
+from . import checkpoints, diffusion, media, texts
 
 TARGETS: dict[str, Callable[[bytes], None]] = {
     name.removeprefix("fuzz_"): value
-    for module in (media, texts, checkpoints)
+    for module in (media, texts, checkpoints, diffusion)
     for name, value in vars(module).items()
     if name.startswith("fuzz_")
 }
