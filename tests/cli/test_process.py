@@ -73,16 +73,22 @@ def test_an_interrupt_leaves_nothing(tmp_path: Path, weights: Path) -> None:
 
 
 def test_help_comes_at_once_and_imports_nothing_heavy() -> None:
-    before = os.times()
-    subprocess.run(command("upscale", "--help"), check=True, capture_output=True, env=environ())
-    after = os.times()
-    assert after.children_user + after.children_system - before.children_user - before.children_system < 1  # 0.1 s
+    heavy = processor_time([sys.executable, "-c", "import torch"])
+    assert processor_time(command("upscale", "--help")) < heavy / 3, "a tenth is usual"
     code = (
         "import sys; from textovsr.cli import build_parser; build_parser();"
         "print([name for name in ('torch', 'numpy', 'av', 'psutil', 'transformers') if name in sys.modules])"
     )
     found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert found.stdout.strip() == "[]"
+
+
+def processor_time(line: list[str]) -> float:
+    """Seconds that a process computes; the clock on the wall would tell how busy the machine is."""
+    before = os.times()
+    subprocess.run(line, check=True, capture_output=True, env=environ())
+    after = os.times()
+    return after.children_user + after.children_system - before.children_user - before.children_system
 
 
 def test_the_installed_command_is_the_same(process: Run) -> None:
