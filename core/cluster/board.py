@@ -20,6 +20,7 @@ class Board:
         self._tasks: list[Task] = []
         self._open = 0
         self._complete = False
+        self._closed = False
         self._failures: dict[int, list[str]] = defaultdict(list)
         self._workers: set[str] = set()
         self._error: BaseException | None = None
@@ -94,7 +95,7 @@ class Board:
     def close(self) -> None:
         """Whatever is left is not to be done any more."""
         with self._changed:
-            self._complete, self._open = True, 0
+            self._closed = True
             self._changed.notify_all()
 
     def watch(self, seconds: float) -> bool:
@@ -112,7 +113,7 @@ class Board:
     @property
     def over(self) -> bool:
         """Whether there is nothing left to do, or no sense in it."""
-        return self._error is not None or (self._complete and not self._open)
+        return self._closed or self._error is not None or (self._complete and not self._open)
 
     def _push(self, task: Task) -> None:
         self._tasks.append(task)

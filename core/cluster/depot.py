@@ -13,7 +13,16 @@ from ..durable import sha256_of
 PREFIX = "textovsr-cluster-"
 """How the names of temporary folders begin."""
 
-_SWEEP = "import sys, shutil; sys.stdin.read(); shutil.rmtree(sys.argv[1], ignore_errors=True)"
+_SWEEP = """
+import os, shutil, sys, time
+sys.stdin.read()
+for _ in range(120):
+    shutil.rmtree(sys.argv[1], ignore_errors=True)
+    time.sleep(1)
+    if not os.path.lexists(sys.argv[1]):
+        break
+"""
+"""Again and again: processes that end with ours, or soon after it, may write into the folder as it is deleted."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +61,14 @@ def sweep_after_me(folder: Path) -> None:
 _pipes: "list[subprocess.Popen[bytes]]" = []
 
 
+def swept_folder(prefix: str, base: Path | None = None) -> Path:
+    """Make a temporary folder that is deleted as soon as this process ends, however it ends."""
+    folder = Path(base or tempfile.gettempdir()) / f"{prefix}{secrets.token_urlsafe(6)}"
+    sweep_after_me(folder)  # first: whatever ends this process in between leaves nothing behind
+    folder.mkdir(mode=0o700)
+    return folder
+
+
 class Depot:
     """Keeps a job's files on one machine: those that are there already, and those that are sent.
 
@@ -59,8 +76,7 @@ class Depot:
     """
 
     def __init__(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix=PREFIX))
-        sweep_after_me(self.folder)
+        self.folder = swept_folder(PREFIX)
 
     def find(self, wanted: FileId) -> Path | None:
         """Where this machine has a file of this content: under the same path, or sent before."""

@@ -87,9 +87,12 @@ class ClusterEngine:
         try:
             yield
         finally:
-            self._board.close()
-            if self._pool is not None:
-                self._pool.close()
+            self._end()
+
+    def _end(self) -> None:
+        self._board.close()
+        if self._pool is not None:
+            self._pool.close()
 
     def describe(self, height: int, width: int) -> tuple[str, WindowPlan]:
         """See ``Engine``: what the first worker says."""
@@ -122,12 +125,21 @@ class ClusterEngine:
         self._job.begun.set()
         run.resumed = run.journal.frames
         self._resumed = run.resumed + self._shelf.frames
-        with Consumer(lambda _: self._survey(run), 1, "textovsr-survey"):
+        with Consumer(lambda _: self._survey(run), 1, "textovsr-survey"), self._ending():
             told = 0
             while not self._board.watch(_LOOK):
                 told = self._look(run, told)
             self._look(run, told)
         self._shelf.remove()
+
+    @contextmanager
+    def _ending(self) -> Iterator[None]:
+        """Whatever ends the block, the survey ends with it, and nothing arrives any more in a folder that may go."""
+        try:
+            yield
+        finally:
+            self._shelf.close()
+            self._end()
 
     def _look(self, run: Run, told: int) -> int:
         """Cancel if asked to, record what has its turn, and tell how far the work is; returns the frames told."""

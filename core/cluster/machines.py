@@ -110,6 +110,7 @@ class Site:
         self._ray, self.machine, self._files = ray, machine, files
         self._lock = threading.Lock()
         self.depot: Any = None
+        self._depots: list[Any] = []  # all of them: Ray ends one that nobody knows, with files that workers may use
         self._paths: list[Path] = []
 
     def set_up(self) -> tuple[list[Path], Path]:
@@ -127,11 +128,14 @@ class Site:
                 self._check_code()
                 options = {**on_machine(self._ray, self.machine), "num_cpus": 0, "max_concurrency": CHUNKS_UNDER_WAY}
                 self.depot = self._ray.remote(Depot).options(**options).remote()
+                self._depots.append(self.depot)
                 self._paths = []
             depot = self.depot
             try:
                 self._paths = self._paths or [self._deliver(depot, file) for file in self._files]
                 return self._paths, self._ray.get(depot.scratch.remote())
+            except self._ray.exceptions.RayTaskError:  # it is there, and says what is wrong
+                raise
             except self._ray.exceptions.RayError:
                 self.depot = None
                 raise
@@ -143,18 +147,19 @@ class Site:
             return
         try:
             self._ray.get(depot.forget.remote(scratch), timeout=CLOSING)
-        except self._ray.exceptions.RayError:
+        except self._ray.exceptions.RayActorError:
             with self._lock:
                 self.depot = None if self.depot is depot else self.depot
+        except self._ray.exceptions.RayError as error:  # it is slow; the folder is deleted with all others
+            log.debug("%s: %s", self.machine.name, error)
 
     def close(self) -> None:
         """Delete everything that the job brought to the machine."""
-        depot, self.depot = self.depot, None
-        if depot is None:
-            return
-        with suppress(self._ray.exceptions.RayError):  # it is gone, and its folder with it
-            self._ray.get(depot.close.remote(), timeout=CLOSING)
-        self._ray.kill(depot, no_restart=True)
+        depots, self._depots, self.depot = self._depots, [], None
+        for depot in depots:
+            with suppress(self._ray.exceptions.RayError):  # it is gone, and its folder with it
+                self._ray.get(depot.close.remote(), timeout=CLOSING)
+            self._ray.kill(depot, no_restart=True)
 
     def _check_code(self) -> None:
         def look() -> str:  # travels as it is, for there may be nothing of ours on the other side

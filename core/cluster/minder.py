@@ -135,6 +135,7 @@ class Minder:
         held, self._held = self._held, []
         if board.over:
             return
+        self.kill()  # it may be out of reach only, and write on
         board.notes.append(f"The worker {self.name} was lost: {first_line(error)}")
         for task in held:
             board.failed(task, self.name, error)
@@ -175,7 +176,7 @@ class Minder:
     def _outcome(self, task: Task, going_on: Any) -> tuple[Task, list[Made]] | None:
         """A piece, and what the worker made of it; None if that failed: it is tried elsewhere."""
         try:
-            made, notes = self._get(going_on)
+            made, notes = self._get(going_on, task)
         except self._job.ray.exceptions.RayTaskError as error:
             self._held.remove(task)
             self._job.board.failed(task, self.name, error.cause)
@@ -186,14 +187,14 @@ class Minder:
         self._fetching = task.piece.frames
         return task, made
 
-    def _get(self, reference: Any) -> Any:
-        """Wait for a result, looking now and then how far the worker is."""
+    def _get(self, reference: Any, task: Task | None = None) -> Any:
+        """Wait for a result, looking now and then how far the worker is with its piece."""
         ray = self._job.ray
         while not ray.wait([reference], timeout=_POLL)[0]:
             if self._job.board.over:
                 raise CancelledError("The job is over.")
-            if self._held:
-                self._going = ray.get(self._worker.frames.remote())
+            if task is not None:
+                self._going = ray.get(self._worker.frames.remote(task.piece.begin))
         return ray.get(reference)
 
     def _fetch(self, task: Task, made: list[Made]) -> None:
@@ -201,8 +202,8 @@ class Minder:
         for segment in made:
             self._job.shelf.receive(segment, self._chunks(segment))
         self._worker.drop.remote([segment.name for segment in made])
+        self._fetching = self._failures = 0  # before the shelf counts its frames: none is counted twice
         self._job.shelf.put(task.piece.begin, made)
-        self._fetching = self._failures = 0
         self._held.remove(task)
         self._job.board.done()
 

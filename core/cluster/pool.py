@@ -52,12 +52,16 @@ class Pool:
 
     def close(self) -> None:
         """End all workers and delete what the job brought to the machines."""
+        self._clear()
+        for minder in self._minders:
+            minder.join(CLOSING)
+        self._clear()  # of what a minder was starting just then
+
+    def _clear(self) -> None:
         for minder in self._minders:
             minder.kill()
         for site in self._sites.values():
             site.close()
-        for minder in self._minders:
-            minder.join(CLOSING)
 
     def _alive(self) -> list[Minder]:
         return [minder for minder in self._minders if minder.alive]

@@ -13,7 +13,7 @@ from typing import Any
 
 from ..errors import ClusterError, MissingDependencyError
 from .config import LOCAL
-from .depot import sweep_after_me
+from .depot import swept_folder
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +34,7 @@ def joined(address: str) -> Iterator[Any]:
     """
     if address == LOCAL:
         _keep_to_ourselves()
+    os.environ.setdefault("RAY_ENABLE_AUTO_CONNECT", "0")  # a thread that is late must not start a Ray of its own
     try:
         import ray
     except ImportError as error:
@@ -60,7 +61,7 @@ def _join(ray: Any, address: str, folder: Path | None) -> None:
         if folder is None:
             _knock(address)
         ray.init(address=address, **quiet, **alone)
-    except (ConnectionError, RuntimeError, ValueError, OSError, ImportError) as error:
+    except Exception as error:  # Ray raises bare ones too, as when a slow machine needs longer than it waits
         why = (str(error).strip().splitlines() or [type(error).__name__])[-1]
         where = "to start on this machine" if folder is not None else f"to answer at {address}"
         raise ClusterError(
@@ -98,6 +99,4 @@ def _folder() -> Path:
     """A new folder with a short name, which is deleted with this process at the latest."""
     base = tempfile.gettempdir()
     short = "/tmp" if os.name == "posix" else base
-    folder = Path(tempfile.mkdtemp(prefix="ovsr-", dir=base if len(base) <= _LONGEST else short))
-    sweep_after_me(folder)
-    return folder
+    return swept_folder("ovsr-", Path(base if len(base) <= _LONGEST else short))

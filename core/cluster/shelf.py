@@ -4,13 +4,15 @@ import hashlib
 import json
 import os
 import shutil
+import threading
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from ..durable import sync_file, sync_folder, writing_explained
-from ..errors import ClusterError
+from ..errors import CancelledError, ClusterError
 from ..job_lock import delete
 from ..journal import Journal, Pause, Position
 from ..saved import Saved
@@ -44,7 +46,8 @@ class ShelvedJournal(Journal):
 class Shelf:
     """Takes the segments of pieces in any order, and gives them to the journal in theirs.
 
-    A piece is on the shelf once the line that names its segments is on the disk; all of it is, or nothing.
+    A piece is on the shelf once the line that names its segments is on the disk; all of it is, or nothing. Several
+    threads may put pieces there, while another one gives them to the journal.
 
     Args:
         journal: of the job, open.
@@ -52,6 +55,8 @@ class Shelf:
 
     def __init__(self, journal: ShelvedJournal) -> None:
         self._journal, self._folder = journal, journal.shelf
+        self._lock = threading.Lock()
+        self._closed = False
         self._waiting: dict[int, Made] = {}
         self._records: dict[int, Path] = {}  # by the first frame of the last segment that each names
         with writing_explained(self._folder):
@@ -63,7 +68,8 @@ class Shelf:
     @property
     def frames(self) -> int:
         """Frames that wait for their turn."""
-        return sum(made.frames for made in self._waiting.values())
+        with self._lock:
+            return sum(made.frames for made in self._waiting.values())
 
     def holds(self, piece: Piece) -> bool:
         """Whether an earlier run has finished exactly this piece."""
@@ -79,14 +85,18 @@ class Shelf:
         """Write a segment that arrives in chunks.
 
         Raises:
+            CancelledError: the shelf is closed.
             ClusterError: it did not arrive as it was made.
             OutputError: it cannot be written.
         """
         path, digest = self._folder / made.name, hashlib.sha256()
-        with writing_explained(path), path.open("wb") as file:
-            for chunk in chunks:
-                digest.update(chunk)
-                file.write(chunk)
+        with writing_explained(path):
+            with self._open():
+                file = path.open("wb")
+            with file:
+                for chunk in chunks:
+                    digest.update(chunk)
+                    file.write(chunk)
         if digest.hexdigest() != made.sha256:
             raise ClusterError(
                 f"Expected {made.name} as its worker made it, got other bytes; the network damages files."
@@ -95,16 +105,28 @@ class Shelf:
             sync_file(path)
 
     def put(self, begin: int, segments: Sequence[Made]) -> None:
-        """All segments of a piece, which begins at frame ``begin``, have been received."""
+        """All segments of a piece, which begins at frame ``begin``, have been received; raises as ``receive``."""
         record = self._folder / f"{begin:08}.json"
         values = {"key": self._journal.header["key"], "begin": begin, "segments": [asdict(made) for made in segments]}
-        with writing_explained(record):
+        with self._open(), writing_explained(record):
             fresh = record.with_suffix(".new")
             fresh.write_text(json.dumps(values), "utf-8")
             sync_file(fresh)
             fresh.replace(record)
             sync_folder(self._folder)
-        self._take(record, begin, segments)
+            self._take(record, begin, segments)
+
+    def close(self) -> None:
+        """Take nothing more: what is still on its way meets a ``CancelledError``."""
+        with self._lock:
+            self._closed = True
+
+    @contextmanager
+    def _open(self) -> Iterator[None]:
+        with self._lock:
+            if self._closed:
+                raise CancelledError("The job is over.")
+            yield
 
     def commit(self) -> None:
         """Record in the journal what has its turn.
@@ -112,7 +134,10 @@ class Shelf:
         The state that is carried across a border is made again where it is needed (``leads``): it has the size of
         many frames, and would have to be sent for every segment.
         """
-        journal = self._journal
+        with self._lock:
+            self._commit(self._journal)
+
+    def _commit(self, journal: Journal) -> None:
         while (made := self._waiting.get(begin := journal.frames)) is not None:
             path = self._folder / made.name
             with writing_explained(path):

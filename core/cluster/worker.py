@@ -31,7 +31,7 @@ class Worker:
         self._recipe, self._files, self._device = recipe, files, device
         self._threads, self._folder = threads, folder
         self._restorer: Restorer
-        self._frames = 0
+        self._begin = self._frames = 0
 
     def describe(self, height: int, width: int, lead: int | None) -> tuple[str, WindowPlan, int]:
         """Make the restorer: its identity, its plan for frames of this size, and its lead; -1 is the whole shot.
@@ -50,7 +50,7 @@ class Worker:
         """Restore a piece: its segments, and sentences for the user; see ``restore_piece`` for the errors."""
         if self._threads:
             torch.set_num_threads(self._threads)  # this thread may be a new one
-        self._frames = 0
+        self._frames, self._begin = 0, task.piece.begin
         bench = Workbench(self._restorer, self._folder, self._count)
         try:
             return restore_piece(task, assignment, bench), bench.notes
@@ -58,9 +58,9 @@ class Worker:
             remove_segments(self._folder, task.piece, assignment.job)
             raise
 
-    def frames(self) -> int:
-        """How many frames of the piece at hand are restored."""
-        return self._frames
+    def frames(self, begin: int) -> int:
+        """How many frames of the piece that begins at this one are restored; 0 unless it is the one at hand."""
+        return self._frames if begin == self._begin else 0
 
     def fetch(self, name: str, offset: int, size: int) -> bytes:
         """A part of a segment."""

@@ -59,6 +59,16 @@ def test_a_job_ends_with_what_fails_three_times(error: Exception, kind: type[Exc
     assert board.take("d") is None
 
 
+def test_what_is_closed_stays_over() -> None:
+    """Whoever surveys the video may find a piece just then."""
+    board = Board()
+    board.close()
+    board.add(task(0))
+    assert board.over
+    assert board.watch(0)
+    assert board.take("a") is None
+
+
 def test_all_done_is_over() -> None:
     board = Board()
     board.add(task(0))

@@ -4,8 +4,9 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -19,7 +20,8 @@ from textovsr.core.config import EncodeConfig
 from textovsr.core.errors import CancelledError, ClusterError
 from textovsr.core.job import Job, Progress, Restored, Source
 from textovsr.core.journal import read_lines
-from textovsr.core.pipeline import Order, job_folder, restore_video
+from textovsr.core.pipeline import Order, Run, job_folder, restore_video
+from textovsr.core.restoration import ShotFrame
 from textovsr.tests.helpers.cluster import LedTrail, TrailRecipe, TwoMachines, running
 from textovsr.tests.helpers.frames import decoded, packets
 
@@ -149,6 +151,28 @@ def test_a_job_goes_on_here_and_there(machines: TwoMachines, source: Path, exact
     assert restored.resumed > first
     assert decoded(out) == decoded(exact)
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+
+
+def test_a_cancelled_job_does_not_wait_for_the_end_of_its_video(
+    machines: TwoMachines, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As if it had no end."""
+    out, frames = tmp_path / "out.mkv", Run.frames
+
+    def endless(run: Run, before: int = 0) -> Iterator[ShotFrame]:
+        for frame in frames(run, before):
+            yield frame
+        while True:
+            yield frame
+
+    def check() -> None:
+        if finished(out):
+            raise CancelledError("enough")
+
+    monkeypatch.setattr(Run, "frames", endless)
+    with pytest.raises(CancelledError):
+        shared(machines, source, out, TrailRecipe(tmp_path), check=check)
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("textovsr")]
 
 
 def finished(output: Path) -> int:

@@ -1,19 +1,21 @@
 """Machines: how they are divided, what is checked of them, and files that reach them."""
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import torch
 
 from textovsr.core.cluster import machines as ours
 from textovsr.core.cluster.config import ClusterConfig
-from textovsr.core.cluster.depot import Depot, FileId, file_id
+from textovsr.core.cluster.depot import FileId, file_id
 from textovsr.core.cluster.engine import restore_on_cluster
 from textovsr.core.cluster.machines import Machine, Share, Site, find_machines, shares, wants_cards
-from textovsr.core.cluster.session import joined
+from textovsr.core.cluster.session import _join, joined
 from textovsr.core.config import EncodeConfig
 from textovsr.core.errors import ClusterError, SettingError
 from textovsr.core.job import Job, Source
@@ -73,6 +75,28 @@ def test_a_file_that_a_machine_lacks_is_sent(
     assert not sent.exists()
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGSTOP")
+def test_a_machine_that_is_slow_keeps_its_files(
+    ray: Any, machines: TwoMachines, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Others of its workers use them while one that was lost is cleared away."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(ours, "CLOSING", 0.1)
+    path = Path("a.bin")
+    path.write_bytes(b"content")
+    site = Site(ray, find_machines(ray)[0], [FileId(path, "1/a.bin", 7, file_id(path, "").sha256)])
+    files, scratch = site.set_up()
+    depot = psutil.Process(ray.get(site.depot.__ray_call__.remote(lambda _: os.getpid())))
+    depot.suspend()
+    site.clear(scratch)
+    depot.resume()
+    assert site.set_up()[0] == files
+    assert files[0].read_bytes() == b"content"
+    monkeypatch.undo()
+    site.close()
+    assert not machines.left()
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="as if there were cards")
 def test_each_worker_of_a_box_has_a_card_of_its_own(machines: TwoMachines, source: Path, tmp_path: Path) -> None:
     """Ray shows each worker one of the box's cards; and all of a job is on cards, though other machines are free."""
@@ -108,23 +132,20 @@ def test_other_code_is_refused(ray: Any, monkeypatch: pytest.MonkeyPatch) -> Non
         site.set_up()
 
 
-def test_damage_on_the_way_is_noticed(tmp_path: Path) -> None:
-    depot = Depot()
-    path = tmp_path / "a.bin"
-    path.write_bytes(b"content")
-    wanted = FileId(Path("nowhere"), "1/a.bin", 7, file_id(path, "").sha256)
-    depot.add(wanted, 4, b"ENT")
-    depot.add(wanted, 0, b"cont")
-    assert depot.finish(wanted) is None
-    depot.add(wanted, 0, b"content")
-    assert depot.finish(wanted) == depot.folder / "1" / "a.bin"
-    depot.close()
-    assert not depot.folder.exists()
-
-
 def test_nobody_at_the_address_is_told() -> None:
     with (
         pytest.raises(ClusterError, match=r"to answer at 127\.0\.0\.1:9, got: .*; start it with `ray start --head`"),
         joined("127.0.0.1:9"),
     ):
         pass
+
+
+def test_a_ray_that_does_not_start_is_told(tmp_path: Path) -> None:
+    """It raises what it likes, such as this on a machine that needs more than the 30 s it waits."""
+
+    class Ray:
+        def init(self, **options: object) -> None:
+            raise Exception("The current node timed out during startup.")
+
+    with pytest.raises(ClusterError, match="Ray to start on this machine, got: The current node timed out during"):
+        _join(Ray(), "local", tmp_path)

@@ -12,7 +12,7 @@ from textovsr.core.cluster.layout import Piece, Stretch
 from textovsr.core.cluster.piece import Made
 from textovsr.core.cluster.shelf import Shelf, ShelvedJournal
 from textovsr.core.durable import sha256_of
-from textovsr.core.errors import ClusterError
+from textovsr.core.errors import CancelledError, ClusterError
 from textovsr.core.journal import Journal, Position
 
 HEADER = {"key": "a"}
@@ -139,6 +139,21 @@ def test_a_shelf_that_somebody_made_reaches_no_other_files(tmp_path: Path) -> No
         journal.shelf.symlink_to(others)
         Shelf(journal)
     assert {path.name for path in others.iterdir()} == {"00000000.mp4", "sent"}
+
+
+def test_nothing_arrives_on_a_closed_shelf(tmp_path: Path) -> None:
+    """A job that has ended may delete its folder, and lets others have it."""
+    with ShelvedJournal(tmp_path / "job", HEADER) as journal:
+        shelf = Shelf(journal)
+        segment, content = made(tmp_path, 0)
+        shelf.receive(segment, iter([content]))
+        shelf.close()
+        with pytest.raises(CancelledError):
+            shelf.put(0, [segment])
+        with pytest.raises(CancelledError):
+            shelf.receive(made(tmp_path, 8)[0], iter([content]))
+        assert [path.name for path in journal.shelf.iterdir()] == [segment.name]
+    assert not (tmp_path / "job").exists()
 
 
 def test_what_is_damaged_on_the_way_is_refused(tmp_path: Path) -> None:
