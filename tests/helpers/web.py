@@ -1,9 +1,11 @@
-"""A web server of a test, on this machine."""
+"""A web server of a test, on this machine; who is connected to one."""
 
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import ThreadingHTTPServer
+
+import psutil
 
 
 @contextmanager
@@ -17,3 +19,8 @@ def serving(server: ThreadingHTTPServer) -> Iterator[str]:
         finally:
             server.shutdown()
             thread.join()
+
+
+def connections(pid: int) -> int:
+    """How many connections a process has, those included that the other side has closed."""
+    return sum(one.status != psutil.CONN_LISTEN for one in psutil.Process(pid).net_connections("tcp"))

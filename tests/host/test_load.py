@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -13,9 +14,11 @@ import av
 import pytest
 
 from textovsr.core.journal import read_lines
-from textovsr.tests.helpers.cli import command, environ
+from textovsr.tests.helpers.cli import Running, command, environ
 from textovsr.tests.helpers.frames import decoded, packets
 from textovsr.tests.helpers.networks import save_tiny
+from textovsr.tests.helpers.web import connections
+from textovsr.tests.host.holding import holding_pack
 from textovsr.tests.host.load.clients import PATIENCE, Outcome, User, at_once
 from textovsr.tests.host.load.expected import Frames, expected
 from textovsr.tests.host.load.films import FILMS, LONG
@@ -28,8 +31,11 @@ SEED = 2026
 SEGMENT = 128
 """Frames of a segment of so small a picture."""
 
-FEW = 6
-"""Threads and open files that a server may have more of after sixty jobs: its own pool grows as it is needed."""
+FEW = (20, 6)
+"""Threads and open files that a server may have more of after sixty jobs: its pools grow as they are needed.
+
+ComfyUI tells of progress in up to ten threads, and aiohttp takes uploads in one for each client at most.
+"""
 
 SUBMITTED = ("sound.mp4", "none.mp4", "jumps.mkv", "twin.mp4")
 """What ``textovsr submit`` sends; the second one is no video."""
@@ -46,6 +52,7 @@ def server(comfyui: Path, root: Path, tmp_path_factory: pytest.TempPathFactory) 
     """A ComfyUI of its own, which computes in one thread: other numbers of threads give other last bits."""
     base = prepare_base(tmp_path_factory.mktemp("load"), root, [])
     gate_pack(base)
+    holding_pack(base)
     (base / "models" / "textovsr").mkdir(parents=True)
     save_tiny(base / "models" / "textovsr" / WEIGHTS)
     with pytest.MonkeyPatch.context() as patch:
@@ -81,21 +88,21 @@ def warm_up(server: ComfyServer, film: Path) -> None:
         [Wish(f"warm-{kind}", film.name, kind) for kind in ("upscale", "degrade", "images")],
         {film.name: film},
     )
+    user.connect()
     user.queue_all()
     user.follow()
     assert [outcome.fate for outcome in user.outcomes] == ["success"] * 3, "\n".join(map(str, user.outcomes))
 
 
-def submit(server: ComfyServer, films: dict[str, Path], output: Path) -> "subprocess.Popen[str]":
+def submit(server: ComfyServer, films: dict[str, Path], output: Path) -> Running:
     """``textovsr submit``, as one client among others."""
     files = [films[name] for name in SUBMITTED]
     settings = [
         f"2.{key}={value}" for key, value in {"weights": WEIGHTS, "window": 8, "look_ahead": 4, "tile": 64}.items()
     ]
     words = ("submit", "upscale_clip", "--input", *files, "--output", output, "--server", server.address, "--json")
-    return subprocess.Popen(
-        command(*words, "--quiet", "--set", *settings), env=environ(), stdout=subprocess.PIPE, text=True
-    )
+    line = command(*words, "--quiet", "--set", *settings)
+    return Running(line, env=environ(), stdout=subprocess.PIPE, text=True)
 
 
 @pytest.fixture(scope="module")
@@ -118,13 +125,15 @@ class Rush:
         warm_up(server, films["twin.mp4"])
         wait_for(lambda: ComfyClient(server.address).queue() == ([], []), "an empty queue")
         self.folder, self.temp_before = folder, len(files_in(server.base / "temp"))
-        time.sleep(1)  # the connections of the warming up are closed by then
+        wait_for(lambda: not connections(server.process.pid), "the end of all connections")
         self.before = handles(server)
         self.users = [User(server.address, wishes, films) for wishes in make_plan(SEED)]
-        gate = folder / "gate"
-        keeper = ComfyClient(server.address)
+        with submit(server, films, folder / "out") as sending:
+            self._rush(ComfyClient(server.address), folder / "gate", sending)
+
+    def _rush(self, keeper: ComfyClient, gate: Path, sending: Running) -> None:
         keeper.submit(gate_prompt(gate))
-        sending = submit(server, films, folder / "out")
+        at_once([user.connect for user in self.users])
         at_once([user.queue_all for user in self.users])
         known = {keeper.client_id, *(user.client.client_id for user in self.users)}
         wait_for(
@@ -133,7 +142,7 @@ class Rush:
         self.waiting = len(keeper.queue()[1])
         at_once([user.withdraw_some for user in self.users[:SWEEPER]] + [self.users[SWEEPER].sweep])
         at_once([*(user.follow for user in self.users), gate.touch])
-        said, _ = sending.communicate(timeout=PATIENCE)
+        said, _ = sending.communicate()
         self.submitted = json.loads(said)
         self.outcomes = {outcome.wish.name: outcome for user in self.users for outcome in user.outcomes}
 
@@ -225,7 +234,7 @@ def test_submit_is_served_among_the_others(
 def test_nothing_is_left_but_what_can_go_on(rush: Rush, server: ComfyServer) -> None:
     client = ComfyClient(server.address)
     assert client.queue() == ([], [])
-    most = tuple(number + FEW for number in rush.before)
+    most = tuple(number + few for number, few in zip(rush.before, FEW, strict=True))
     wait_for(lambda: all(now <= then for now, then in zip(handles(server), most, strict=True)), f"at most {most}")
     made = [o for o in rush.of("success") if o.wish.kind in ("upscale", "degrade", "images")]
     kept = files_in(server.base / "temp")
@@ -238,7 +247,8 @@ def test_nothing_is_left_but_what_can_go_on(rush: Rush, server: ComfyServer) -> 
 
 def test_what_was_stopped_goes_on(rush: Rush, server: ComfyServer, films: dict[str, Path], tmp_path: Path) -> None:
     outcome = rush.outcomes["stopped-late"]
-    again = ComfyClient(server.address).run(outcome.prompt, timeout=PATIENCE)
+    prompt = replace(outcome.wish, stop_at=0).prompt(outcome.prompt["1"]["inputs"]["file"])
+    again = ComfyClient(server.address).run(prompt, timeout=PATIENCE)
     assert again.status == "success", again.error
     assert min(done for done, _ in again.progress("2") if done) > SEGMENT
     (file,) = [file for file in again.files() if file["type"] == "output"]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from textovsr.core.submit.websocket import WebSocket
 from textovsr.tests.host.load.plan import Wish
 from textovsr.tools.comfy_client import ComfyClient, Event, PromptRejectedError, PromptResult, node_progress
 
@@ -58,6 +59,7 @@ class User:
         self._known: dict[str, str] = {}
         self._ids: dict[str, Outcome] = {}
         self._stopped: set[str] = set()
+        self._messages: WebSocket
 
     def queue_all(self) -> None:
         """Upload what is needed, and queue every job."""
@@ -92,17 +94,22 @@ class User:
             if prompt_id not in left and self.client.record(prompt_id) is None:
                 outcome.fate = "withdrawn"
 
+    def connect(self) -> None:
+        """Begin to listen: what a server says before is lost. It greets whom it has taken down as a listener."""
+        self._messages = self.client.listen()
+        assert self._messages.receive(PATIENCE) is not None
+
     def follow(self) -> None:
         """Listen until all jobs have ended, and stop those that are to be stopped; then see what the history says."""
         end = time.monotonic() + PATIENCE
         told: set[str] = set()
-        with self.client.listen() as messages:
+        with self._messages as messages:
             while any(id_ not in told for id_, _ in self._open()) and time.monotonic() < end:
                 message = messages.receive(1.0)
                 if isinstance(message, str):
                     end = time.monotonic() + PATIENCE
                     self._hear(json.loads(message))
-                if message is None:  # the socket was opened after some had ended
+                if message is None:
                     told |= {id_ for id_, _ in self._open() if self.client.record(id_)}
         for prompt_id, outcome in self._open():
             record = self.client.record(prompt_id)

@@ -2,8 +2,10 @@
 
 import random
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Literal
 
+from ..holding import held
 from .films import FILMS
 
 WEIGHTS = "load-tiny.safetensors"
@@ -30,7 +32,7 @@ class Wish:
         fate: how it must end; denied is refused by newer hosts, which look at menus, and fails at older ones.
         settings: of the node that works, beside the usual ones.
         words: that the message of a refusal or failure holds.
-        stop_at: frames after which a job is stopped that is stopped at work.
+        stop_at: frames after which a job is held, and stopped at work.
         client: who asks.
         prefix: of the result's name; nothing is ``name``.
     """
@@ -56,7 +58,7 @@ class Wish:
         last = {"images": ["5", 0], "copy": ["1", 0], "trim": ["1", 0]}.get(self.kind, ["2", 0])
         inputs = {"video": last, "filename_prefix": f"load/{self.prefix or self.name}", "container": "auto"}
         prompt["3"] = {"class_type": "OVSR_SaveVideo", "inputs": inputs}
-        return prompt
+        return held(prompt, "2", self.stop_at, Path("never")) if self.stop_at else prompt
 
 
 def _upscale(settings: dict[str, Any]) -> Prompt:
