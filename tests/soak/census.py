@@ -19,6 +19,7 @@ from aiohttp import web
 from server import PromptServer
 
 LOST = []
+POOLS = ("async_to_sync_", "asyncio_")
 
 
 def of(kind, objects):
@@ -43,6 +44,7 @@ async def census(request):
             "networks": sum(map(ours, modules)),
             "modules": len(modules),
             "ours": sum(map(ours, objects)),
+            "pooled": sum(one.name.startswith(POOLS) for one in threading.enumerate()),
             "videos": sum(type(one).__name__ == "VideoFile" for one in objects),
             "objects": len(objects),
             "loaded": len(comfy.model_management.current_loaded_models),
@@ -85,7 +87,8 @@ def put_census(base: Path) -> None:
 def take_census(client: ComfyClient) -> dict[str, Any]:
     """Collect garbage in the server and count.
 
-    ``tensors``, their ``tensor_bytes``; ``networks`` of ours among all ``modules``; ``videos`` and other objects of
-    ``ours`` among all ``objects``; ``loaded`` by ComfyUI; entries and bytes of its ``history``.
+    ``tensors``, their ``tensor_bytes``; ``networks`` of ours among all ``modules``; ``pooled`` threads, of which
+    ComfyUI and aiohttp start some more when they come to need them; ``videos`` and other objects of ``ours`` among all
+    ``objects``; ``loaded`` by ComfyUI; entries and bytes of its ``history``.
     """
     return dict(client.get("/soak/census"))

@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from textovsr.core.submit.client import ComfyClient, Prompt
+from textovsr.tests.faults.forker import until
+from textovsr.tests.helpers.web import connections
 from textovsr.tests.soak.census import take_census
 from textovsr.tests.soak.kinds import KINDS
 from textovsr.tests.soak.watch import Sample, Watch
@@ -41,11 +43,13 @@ def many_runs(
         assert result.status == "success", (name, result.error)
         done[0] = turn + 1
         if (turn + 1) % len(makers) == 0:
-            found.append(Round(census=take_census(client), sample=watch.take()))
+            census = take_census(client)
+            until(lambda: not connections(server.process.pid))  # which are open files
+            found.append(Round(census=census, sample=watch.take()))
     return found
 
 
-def free(server: ComfyServer, seconds: float = 120.0) -> dict[str, Any]:
+def free(server: ComfyServer, seconds: float = 600.0) -> dict[str, Any]:
     """Press ComfyUI's "free memory" and wait until it has unloaded everything; the census after it."""
     client, end = ComfyClient(server.address), time.monotonic() + seconds
     client.free()

@@ -48,7 +48,8 @@ def check_long(run: LongRun, source: Path, frames: int, base: Path, rss: float =
     assert run.result.progress("2")[-1] == (frames, frames)
     assert times(run.file, "video") == [round(i / RATE, 4) for i in range(frames)]
     assert times(run.file, "audio") == times(source, "audio")
-    assert not_flat(run.samples, {**BOUNDS, "rss": rss}) == []
+    at_work = [sample for sample in run.samples if sample.done]  # what is loaded before takes any time, and memory
+    assert not_flat(at_work, {**BOUNDS, "rss": rss}) == []
     assert max(sample.journal - JOURNAL_LINE * sample.segments for sample in run.samples) < 2 * JOURNAL_LINE
     assert max(sample.segments for sample in run.samples) >= frames // 256
     assert list((base / "output" / ".textovsr").iterdir()) == []
@@ -84,7 +85,10 @@ def test_some_runs(server: ComfyServer) -> None:
     rounds = many_runs(server, 12, kinds, first=1000)
     check_rounds(rounds[0], rounds[-1], server)
     first, last = rounds[0].sample, rounds[-1].sample
-    assert (last.fds - first.fds, last.threads - first.threads, last.children) <= (1, 1, 0)
+    own = [one.sample.threads - one.census["pooled"] for one in (rounds[0], rounds[-1])]
+    assert last.fds - first.fds <= 1
+    assert own[1] - own[0] <= 1
+    assert last.children == 0
     assert last.rss - first.rss < 60e6
     assert [path.suffix for path in (server.base / "temp" / "textovsr").iterdir()].count(".mp4") <= 1
 
