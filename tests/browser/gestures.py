@@ -75,7 +75,7 @@ def held(page: Page, address: str) -> list[Route]:
 def release(page: Page, late: list[Route]) -> None:
     """Let the held request go, and the page see the answer."""
     (route,) = late
-    with page.expect_event("requestfinished", lambda request: request == route.request):
+    with page.expect_response(lambda response: response.request == route.request):
         route.continue_()
     page.evaluate(DRAWN)
     page.unroute_all()

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Locator, Page, Position, expect
 from safetensors.torch import save_file
 
-from textovsr.tests.browser.gestures import DRAWN
+from textovsr.tests.browser.gestures import DRAWN, held, release
 from textovsr.tests.helpers.clip import small_clip
 from textovsr.tests.test_cli_score import BAD, FRAMES, write
 from textovsr.tools.comfy_server import ComfyServer
@@ -196,6 +196,19 @@ def test_a_table_that_is_gone_is_said_to_be_gone(board: Page, run: Callable[...,
     told["table"]["filename"] = "gone.csv"
     board.evaluate("(told) => tested.onExecuted({ timeline: [told] })", told)
     expect(board.get_by_text("gone.csv is not there any more")).to_be_visible()
+
+
+def test_a_late_failure_does_not_replace_a_newer_run(board: Page, run: Callable[..., dict[str, Any]]) -> None:
+    told = run("OVSR_QualityReport", metrics="sharpness")
+    gone = {**told, "table": {**told["table"], "filename": "late.csv"}}
+    late = held(board, r"/view\?.*late\.csv")
+    with board.expect_response(lambda response: told["table"]["filename"] in response.url):
+        board.evaluate(
+            "(found) => { for (const each of found) tested.onExecuted({ timeline: [each] }); }", [gone, told]
+        )
+    release(board, late)
+    expect(board.get_by_text("late.csv is not there any more")).to_have_count(0)
+    expect(plot(board)).to_be_visible()
 
 
 def test_hours_are_thinned_without_losing_a_dip(board: Page) -> None:
