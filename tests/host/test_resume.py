@@ -15,6 +15,7 @@ from textovsr.core.job_lock import is_held
 from textovsr.tests.faults.forker import LONG, until
 from textovsr.tests.helpers.frames import decoded, packets
 from textovsr.tests.helpers.networks import save_tiny
+from textovsr.tests.host.conftest import PATIENCE
 from textovsr.tests.host.holding import held, holding_pack
 from textovsr.tools.comfy_client import ComfyClient, Event, node_progress
 from textovsr.tools.comfy_server import ComfyServer, comfy_server, prepare_base
@@ -98,14 +99,14 @@ def test_the_same_prompt_goes_on_at_the_next_server(comfyui: Path, root: Path, t
     assert len(decoded(job / "segment-00000.mp4")) == SEGMENT, "what is finished can be watched"
     with comfy_server(Path(sys.executable), comfyui, base, log=tmp_path / "2.log") as server:
         client = ComfyClient(server.address)
-        resumed = client.run(journey("t/resumed"))
+        resumed = client.run(journey("t/resumed"), timeout=PATIENCE)
         assert resumed.status == "success", resumed.error
         assert min(done for done, _ in resumed.progress("2") if done) > SEGMENT
         assert resumed.progress("2")[-1] == (FRAMES, FRAMES)
         assert not list(jobs.iterdir())
         prompt = journey("t/whole")
         prompt["2"]["inputs"]["caption"] = " "  # another prompt to the cache, the same to the network
-        whole = client.run(prompt)
+        whole = client.run(prompt, timeout=PATIENCE)
         assert whole.status == "success", whole.error
     first, second = (next((base / "output" / "t").glob(f"{name}*.mp4")) for name in ("resumed", "whole"))
     assert decoded(first) == decoded(second)
