@@ -6,8 +6,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from ...models.building import fitting, without_memory
 from ...models.open_clip_text import OpenClipConfig, OpenClipText
-from ...models.registry import StateDict, read_state_dict
+from ...models.registry import StateDict, read_state_dict, some_keys
 from ..errors import UnknownCheckpointError, WeightsNotFoundError
 from .encode import tokenize
 
@@ -26,6 +27,7 @@ PLACES = (
 
 _TOKENS = "token_embedding.weight"
 _OTHERS = "embeddings."  # before ``_TOKENS`` in transformers' names
+_DIGITS = 4  # of a layer's number, at most
 _HEAD_WIDTH = 64
 _IGNORED = ("visual.", "text_projection", "logit_scale", "logit_bias", "attn_mask", "embeddings.position_ids")
 _NAMES = {
@@ -67,18 +69,13 @@ def load_open_clip_h(source: Path | Mapping[str, Tensor], config: OpenClipConfig
     """
     name = "the state_dict" if isinstance(source, Mapping) else str(source)
     weights = source if isinstance(source, Mapping) else read_state_dict(_file(source), mapped=True)
-    tower = _tower(weights, name, config)
-    config = config or _read_config(tower)
-    kept = {key: value.float() for key, value in tower.items() if not _beyond(key, config.layers)}
-    with torch.device("meta"):
-        network = OpenClipText(config)
-    try:
+    with fitting(f"all of OpenCLIP's text tower in {name}", "choose another file, or download it again"):
+        tower = _tower(weights, name, config)
+        config = config or _read_config(tower)
+        kept = {key: value.float() for key, value in tower.items() if not _beyond(key, config.layers)}
+        with without_memory(len(kept)):
+            network = OpenClipText(config)
         network.load_state_dict(kept, strict=True, assign=True)
-    except RuntimeError as error:
-        raise UnknownCheckpointError(
-            f"Expected all {config.layers} layers of OpenCLIP's text tower in {name}, which does not fit: {error}; "
-            "choose another file, or download it again."
-        ) from error
     return network.eval().requires_grad_(False)
 
 
@@ -115,7 +112,7 @@ def _tower(weights: Mapping[str, Tensor], name: str, config: OpenClipConfig | No
         prefix = _prefix(shapes, None)
     if prefix is None:
         raise UnknownCheckpointError(
-            f"Expected OpenCLIP ViT-H-14's text tower, got {name} with keys such as {sorted(weights)[:3]}; choose the "
+            f"Expected OpenCLIP ViT-H-14's text tower, got {name} with keys such as {some_keys(weights)}; choose the "
             "text encoder of Stable Diffusion 2.1, of its x4 upscaler, or LAION's file."
         )
     outer = prefix.removesuffix(_OTHERS)
@@ -156,7 +153,8 @@ def _read_config(tower: StateDict) -> OpenClipConfig:
 
 def _beyond(key: str, layers: int) -> bool:
     parts = key.split(".")
-    return parts[:2] == ["transformer", "resblocks"] and parts[2].isdigit() and int(parts[2]) >= layers
+    numbered = parts[:2] == ["transformer", "resblocks"] and len(parts) > 2 and parts[2].isdecimal()
+    return numbered and (len(parts[2]) > _DIGITS or int(parts[2]) >= layers)
 
 
 def _file(path: Path) -> Path:

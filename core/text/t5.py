@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from ...models.registry import StateDict, read_state_dict
+from ...models.building import fitting, without_memory
+from ...models.registry import StateDict, read_state_dict, some_keys
 from ..errors import UnknownCheckpointError, WeightsNotFoundError
 from .t5_tokens import TOKENS, load_tokenizer, token_ids
 
@@ -68,17 +69,12 @@ def load_t5(source: Path, tokenizer: Path, dtype: torch.dtype = torch.bfloat16) 
     weights = _encoder_keys(_read(source), source)
     from transformers import T5EncoderModel
 
-    try:
-        with torch.device("meta"):
+    with fitting(f"all of T5's encoder, version 1.1, in {source}", "choose another file, or download it again"):
+        with without_memory(len(weights)):
             encoder = T5EncoderModel(_config(weights))
         kept = {key: value.to(dtype) for key, value in weights.items()}
         kept[_EMBEDDED] = kept[_SHARED] = kept[_SHARED] if _SHARED in kept else kept[_EMBEDDED]
         encoder.load_state_dict(kept, strict=True, assign=True)
-    except (LookupError, RuntimeError, ValueError, ZeroDivisionError, AttributeError) as error:
-        raise UnknownCheckpointError(
-            f"Expected all of T5's encoder, version 1.1, in {source}, which does not fit: {error}; choose another "
-            "file, or download it again."
-        ) from error
     encoder.encoder.embed_tokens.weight = encoder.shared.weight  # one tensor, on any device
     return T5Text(encoder, words).eval().requires_grad_(False)
 
@@ -120,7 +116,7 @@ def _encoder_keys(weights: Mapping[str, Tensor], source: Path) -> StateDict:
     prefix = next((key.removesuffix(_BIAS) for key in sorted(weights, key=len) if key.endswith(_BIAS)), None)
     if prefix is None:
         raise UnknownCheckpointError(
-            f"Expected T5's encoder, got {source} with keys such as {sorted(weights)[:3]}; choose the text encoder of "
+            f"Expected T5's encoder, got {source} with keys such as {some_keys(weights)}; choose the text encoder of "
             "CogVideoX-5B, or ComfyUI's t5xxl_fp16.safetensors."
         )
     chosen = {key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)}

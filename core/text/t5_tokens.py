@@ -16,6 +16,7 @@ TOKENS = 226
 _NAMES = ("tokenizer.json", "spiece.model")
 _FOLDERS = ("", "tokenizer")
 _PAD, _END, _UNKNOWN = 0, 1, 2
+_VARINT = 10  # bytes of a number, at most
 _SPACE = "\u2581"
 _PIECE, _NORMALIZER, _TEXT, _SCORE, _TABLE = 1, 3, 1, 2, 2  # fields of SentencePiece's file
 
@@ -101,13 +102,14 @@ def _fields(message: bytes) -> Iterator[tuple[int, bytes | int]]:
 
 
 def _varint(message: bytes, place: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
+    value = 0
+    for shift in range(0, 7 * _VARINT, 7):
         byte = message[place]
         value |= (byte & 127) << shift
-        place, shift = place + 1, shift + 7
+        place += 1
         if byte < 128:
             return value, place
+    raise ValueError("a number without end")
 
 
 def _bytes(value: bytes | int) -> bytes:

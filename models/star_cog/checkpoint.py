@@ -58,7 +58,7 @@ def transformer_keys(state_dict: Mapping[str, Tensor], dtype: torch.dtype | None
 
     Raises:
         LookupError: it is neither.
-        ValueError: a tensor cannot be split as it should.
+        ValueError: a tensor cannot be split as it should, or is changed by one of another size.
     """
     prefix = _prefix(state_dict, PUBLISHED)
     if prefix is None:
@@ -103,14 +103,18 @@ def _merged(held: Mapping[str, Tensor], dtype: torch.dtype | None) -> Iterator[t
         kind = value.dtype if dtype is None else dtype
         key = key.replace(_ORIGINAL, ".")
         update = updates.pop(key.removesuffix(".weight"), None) if key.endswith(".weight") else None
-        yield key, value.to(kind) if update is None else (value.float() + _product(update)).to(kind)
+        yield key, value.to(kind) if update is None else (value.float() + _product(update, value.shape)).to(kind)
     if updates:
         raise LookupError(f"expected a weight that the update {next(iter(updates))} belongs to")
 
 
-def _product(update: Mapping[tuple[str, int], Tensor]) -> Tensor:
+def _product(update: Mapping[tuple[str, int], Tensor], shape: torch.Size) -> Tensor:
+    """An update of this shape, whose own two tensors may be long and thin, and their product anything."""
     numbers = sorted(number for side, number in update if side == "B")
     rank = update["A", 0].shape[0]
+    rows = sum(update["B", i].shape[0] for i in numbers)
+    if not rank or any((rows, *update["A", i].shape[1:]) != tuple(shape) for i in numbers):
+        raise ValueError(f"an update of another size than {tuple(shape)}")
     return torch.cat([update["B", i].float() @ update["A", i].float() for i in numbers]) / rank
 
 

@@ -16,6 +16,8 @@ HEAD = 64
 PATCH = 2
 """Side of the square of latent pixels that is one token."""
 
+_DIGITS = 10  # of a layer's number
+
 TEXT_TOKENS = 226
 """Tokens of every text, as trained."""
 
@@ -53,5 +55,13 @@ def read_config(state_dict: Mapping[str, Tensor]) -> TransformerConfig:
 
 
 def count(state_dict: Mapping[str, Tensor], pattern: str) -> int:
-    """One more than the largest number that stands in the keys where the pattern has its group."""
-    return 1 + max((int(found[1]) for found in map(re.compile(pattern).match, state_dict) if found), default=-1)
+    """One more than the largest number that stands in the keys where the pattern has its group.
+
+    Raises:
+        ValueError: there are fewer tensors.
+    """
+    numbers = {found[1] for found in map(re.compile(pattern).match, state_dict) if found}
+    found = 1 + max((int(number) for number in numbers if len(number) < _DIGITS), default=-1)
+    if found > len(state_dict) or any(len(number) >= _DIGITS for number in numbers):
+        raise ValueError("names count more layers than there are tensors")
+    return found

@@ -6,10 +6,10 @@ Importing this imports diffusers, which takes seconds: do it where the network i
 from collections.abc import Mapping
 from typing import Any
 
-import torch
 from diffusers.models.autoencoders.autoencoder_kl_cogvideox import AutoencoderKLCogVideoX
 from torch import Tensor, nn
 
+from ..building import without_memory
 from .config import LATENT_SCALE, count
 
 
@@ -30,9 +30,10 @@ def build_vae(state_dict: Mapping[str, Tensor], groups: int = 32) -> CogVideoXVA
 
     Raises:
         LookupError: a tensor that tells a size is missing.
+        ValueError: there are fewer tensors than sizes and numbers of layers say.
     """
     levels = count(state_dict, r"encoder\.down_blocks\.(\d+)\.resnets\.")
-    with torch.device("meta"):
+    with without_memory(len(state_dict)):
         return CogVideoXVAE(
             down_block_types=("CogVideoXDownBlock3D",) * levels,
             up_block_types=("CogVideoXUpBlock3D",) * levels,

@@ -36,6 +36,7 @@ from textovsr.tests.helpers import sdatc
 
 from .headers import Header, changed, header_of, write
 from .media import scratch
+from .published import PUBLISHED
 
 _CHOICES = tuple(choice for system in SYSTEMS for choice in choices(system))
 _HASH = "0123456789abcdef"
@@ -166,6 +167,7 @@ NETWORKS: tuple[tuple[Callable[[], Header], Callable[[Path], object]], ...] = (
     (_original_unet, _unet),
     (lambda: header_of(sdatc.tiny_vae), _vae),
     (_pictures, _vae),
+    *PUBLISHED,
 )
 """What a file of each holds, and what reads it."""
 

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-import torch
 from torch import nn
 
-from ....models.registry import STAR, read_state_dict
+from ....models.building import fitting, without_memory
+from ....models.registry import STAR, read_state_dict, some_keys
 from ...errors import UnknownCheckpointError
 from ...text.open_clip_h import load_open_clip_h
 from ..named import load_named
@@ -46,16 +46,12 @@ def load_svd_vae(path: Path) -> SvdVae:
     state = read_state_dict(path, mapped=True)
     if _DECODER not in state:
         raise UnknownCheckpointError(
-            f"Expected Stable Video Diffusion's autoencoder, got {path} with keys such as {sorted(state)[:3]}; choose "
+            f"Expected Stable Video Diffusion's autoencoder, got {path} with keys such as {some_keys(state)}; choose "
             "the file in the folder vae of stable-video-diffusion-img2vid."
         )
-    try:
-        with torch.device("meta"):
+    advice = "it may be from another version or cut short: download it again"
+    with fitting(f"a whole autoencoder of Stable Video Diffusion in {path}", advice):
+        with without_memory(len(state)):
             network = SvdVae(SvdVaeConfig.from_state(state))
         network.load_state_dict({key: value.float() for key, value in state.items()}, strict=True, assign=True)
-    except (LookupError, ValueError, RuntimeError) as error:
-        raise UnknownCheckpointError(
-            f"Expected a whole autoencoder of Stable Video Diffusion in {path}, which does not fit: {error}; it may be "
-            "from another version or cut short: download it again."
-        ) from error
     return network.eval().requires_grad_(False)

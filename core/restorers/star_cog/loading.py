@@ -5,13 +5,15 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from ....models.registry import read_state_dict
+from ....models.building import fitting, without_memory
+from ....models.registry import read_state_dict, some_keys
 from ....models.star_cog.checkpoint import transformer_keys
 from ....models.star_cog.config import read_config
 from ...errors import MissingDependencyError, UnknownCheckpointError, WeightsNotFoundError
 from ...text.t5 import load_t5
 
 _VAE_FILES = ("diffusion_pytorch_model.safetensors", "vae/diffusion_pytorch_model.safetensors")
+_ADVICE = "choose another file, or download it again"
 _VAE_KEY = "encoder.down_blocks.0.resnets.0.conv2.conv.weight"
 
 
@@ -49,15 +51,11 @@ def load_transformer(path: Path, dtype: torch.dtype = torch.bfloat16) -> nn.Modu
         from ....models.star_cog.transformer import StarCogTransformer
     except ImportError as error:
         raise _missing(error) from error
-    try:
+    with fitting(f"all of the transformer of STAR's CogVideoX version in {path}", _ADVICE):
         weights = transformer_keys(read_state_dict(path, mapped=True), dtype)
-        with torch.device("meta"):
+        with without_memory(len(weights)):
             network = StarCogTransformer(read_config(weights))
-    except (LookupError, ValueError) as error:
-        raise UnknownCheckpointError(
-            f"Expected STAR's CogVideoX version in {path}: {error}; choose another file, or download it again."
-        ) from error
-    return _filled(network, weights, path, "transformer")
+        return _filled(network, weights)
 
 
 def load_vae(path: Path, dtype: torch.dtype = torch.bfloat16) -> nn.Module:
@@ -70,19 +68,14 @@ def load_vae(path: Path, dtype: torch.dtype = torch.bfloat16) -> nn.Module:
     if _VAE_KEY not in weights:
         raise UnknownCheckpointError(
             f"Expected CogVideoX's autoencoder in diffusers' names, with the key {_VAE_KEY}, got {path} with keys such "
-            f"as {sorted(weights)[:3]}; choose vae/diffusion_pytorch_model.safetensors of CogVideoX-5B."
+            f"as {some_keys(weights)}; choose vae/diffusion_pytorch_model.safetensors of CogVideoX-5B."
         )
-    return _filled(build_vae(weights), {key: value.to(dtype) for key, value in weights.items()}, path, "autoencoder")
+    with fitting(f"all of the autoencoder in {path}", _ADVICE):
+        return _filled(build_vae(weights), {key: value.to(dtype) for key, value in weights.items()})
 
 
-def _filled(network: nn.Module, weights: dict[str, Tensor], path: Path, what: str) -> nn.Module:
-    try:
-        network.load_state_dict(weights, strict=True, assign=True)
-    except RuntimeError as error:
-        raise UnknownCheckpointError(
-            f"Expected all of the {what} in {path}, which does not fit: {error}; choose another file, or download it "
-            "again."
-        ) from error
+def _filled(network: nn.Module, weights: dict[str, Tensor]) -> nn.Module:
+    network.load_state_dict(weights, strict=True, assign=True)
     return network.eval().requires_grad_(False)
 
 

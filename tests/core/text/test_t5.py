@@ -145,3 +145,10 @@ def test_numbers_of_other_kinds_are_stepped_over() -> None:
         list(_fields(b"\x1a\x09hi"))
     with pytest.raises(ValueError, match="unknown kind 3"):
         list(_fields(b"\x0b"))
+
+
+def test_a_number_without_end_is_not_read(tmp_path: Path) -> None:
+    """Each byte would make it longer, and every byte after it slower."""
+    (tmp_path / "spiece.model").write_bytes(b"\x0a" + b"\xff" * 5000)
+    with pytest.raises(DamagedWeightsError, match="a number without end"):
+        load_tokenizer(tmp_path / "spiece.model")
