@@ -12,7 +12,9 @@ from textovsr.tools.environment import BROWSERS
 ROOT = Path(__file__).resolve().parent.parent
 
 # A busy machine is no failure; all else stays as hypothesis has it here or in CI.
-hypothesis.settings.register_profile("patient", hypothesis.settings.default, deadline=None)
+hypothesis.settings.register_profile(
+    "patient", hypothesis.settings.default, deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
 hypothesis.settings.load_profile("patient")
 
 

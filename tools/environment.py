@@ -31,6 +31,10 @@ COMFYUI_SKIPPED = ("extra_model_paths.yaml",)
 """Names folders of the wheel's own program; ComfyUI does not start with it."""
 
 NEEDED_BYTES = 4 * 1024**3
+
+PATIENT = ("-o", "DPkg::Lock::Timeout=600")
+"""Options of apt-get: another one that is at work, as on a new machine, is waited for."""
+
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 NETWORK_SIGNS = re.compile(
     r"NameResolution|Temporary failure|Connection|Max retries|timed out|SSLError|ProxyError|from versions: none"
@@ -267,7 +271,7 @@ def set_up_browser() -> None:
     print("Installing Chromium for the browser tests (about 1 minute) ...", flush=True)
     for arguments in (["update"], ["install", "-y", "--no-install-recommends", "chromium"]):
         run = subprocess.run(
-            [*as_root, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", *arguments],
+            [*as_root, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", *PATIENT, *arguments],
             capture_output=True, text=True, stdin=subprocess.DEVNULL,
         )  # fmt: skip
         if run.returncode:

@@ -61,8 +61,11 @@ class Station:
                 self._pool.stopped.wait(_RECONNECT)
 
     def cancel(self) -> None:
-        """Take back what was queued here; the pool has stopped."""
-        for task in self._pool.at(self.server):
+        """Take back what was queued here; the pool has stopped.
+
+        What waits comes first: else it would begin as soon as what runs has ended.
+        """
+        for task in sorted(self._pool.at(self.server), key=lambda task: task.state == "running"):
             if task.prompt_id:
                 self.client.cancel(task.prompt_id)
             task.wait_again()

@@ -10,9 +10,6 @@ from playwright.sync_api import Page
 
 from textovsr.tests.helpers.clips import Clip, numbered, read_number
 
-SLOW = 120_000
-"""Milliseconds that a busy machine may take."""
-
 FRAMES = 50
 GREEN = (0.35, 1.0, 0.6)
 """What white is in the second video, so that it can be told from the first one."""
@@ -38,7 +35,7 @@ READY = """(frame) => {
 
 def at(page: Page, frame: int) -> None:
     """Wait until a frame is shown, exactly."""
-    page.wait_for_function(READY, arg=frame, timeout=SLOW)
+    page.wait_for_function(READY, arg=frame)
 
 
 def seen(page: Page) -> np.ndarray:

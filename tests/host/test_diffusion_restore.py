@@ -11,15 +11,21 @@ from typing import Any
 import av
 import pytest
 
+from textovsr.core.journal import read_lines
 from textovsr.core.video.reader import VideoReader
-from textovsr.tests.faults.forker import LONG
+from textovsr.tests.faults.forker import LONG, until
 from textovsr.tests.helpers.diffusion_files import SAVE
 from textovsr.tests.helpers.frames import decoded
+from textovsr.tests.host.conftest import PATIENCE
+from textovsr.tests.host.holding import held, holding_pack
 from textovsr.tools.comfy_client import ComfyClient, Event, node_progress
 from textovsr.tools.comfy_server import ComfyServer, comfy_server, prepare_base
 
 FRAMES = 17
 """Not a multiple of anything."""
+
+HELD = {"STAR-CogVideoX": 14}
+"""Where a job waits for its end: after its first segment, before its last frames; 11 for the others."""
 
 WIDTH, HEIGHT = 32, 18
 
@@ -56,18 +62,26 @@ def make_clip(source: Path, path: Path) -> Path:
     return path
 
 
-def run_until_half(server: ComfyServer, system: str, end: Callable[[], object]) -> None:
-    """Queue the job, call ``end`` as soon as more than half is done, and wait until nobody works on it."""
-    ended = False
+def begun(server: ComfyServer) -> int:
+    """How many jobs have finished a segment."""
+    return sum(len(read_lines(job)) > 1 for job in (server.base / "output" / ".textovsr").glob("*"))
+
+
+def stop_half_way(server: ComfyServer, system: str, end: Callable[[], object]) -> None:
+    """Queue the job, call ``end`` while it is held after its first segment, and wait until nobody works on it."""
+    ended, before, at = False, begun(server), HELD.get(system, 11)
 
     def follow(event: Event) -> None:
         nonlocal ended
-        if not ended and any(node == "2" and done > FRAMES / 2 for node, done, _ in node_progress(event)):
+        if not ended and any(node == "2" and done >= at for node, done, _ in node_progress(event)):
             ended = True
+            until(lambda: begun(server) > before)
             end()
 
     try:
-        found = ComfyClient(server.address).run(journey(system), on_event=follow)
+        found = ComfyClient(server.address).run(
+            held(journey(system), "2", at, Path("never")), on_event=follow, timeout=PATIENCE
+        )
     except Exception:  # noqa: BLE001  (the connection to a killed server breaks in one of many ways)
         assert server.process.wait(LONG) is not None
     else:
@@ -77,7 +91,7 @@ def run_until_half(server: ComfyServer, system: str, end: Callable[[], object]) 
 
 def result(server: ComfyServer, system: str, **changed: Any) -> tuple[Path, float]:
     """The file of a run, and the least number of frames that it told about."""
-    done = ComfyClient(server.address).run(journey(system, **changed))
+    done = ComfyClient(server.address).run(journey(system, **changed), timeout=PATIENCE)
     assert done.status == "success", done.error
     assert done.progress("2")[-1] == (FRAMES, FRAMES)
     (file,) = (file for file in done.files() if file["type"] == "output")
@@ -111,13 +125,14 @@ def stopped(comfyui: Path, root: Path, phone_clip: Path, tmp_path_factory: pytes
     folder = tmp_path_factory.mktemp("stopped")
     clip = make_clip(phone_clip, folder / "seventeen.mkv")
     base = prepare_base(folder / "base", root, [clip])
+    holding_pack(base)
     jobs: dict[str, Path] = {}
     with comfy_server(Path(sys.executable), comfyui, base, log=folder / "1.log") as server:
         interrupt = ComfyClient(server.address).interrupt
         for system in SETTINGS:
             put_weights(base, system)
             last = len(jobs) == len(SETTINGS) - 1
-            run_until_half(server, system, server.process.kill if last else interrupt)
+            stop_half_way(server, system, server.process.kill if last else interrupt)
             (jobs[system],) = set((base / "output" / ".textovsr").iterdir()) - set(jobs.values())
     return Stopped(base, clip, jobs)
 
