@@ -26,6 +26,7 @@ from ..core.degrade.estimator import ATTRIBUTES
 from ..models.catalog import DEGRADATION, FOLDER
 from ..models.degradation_net import DegradationNet, load_degradation_net
 from ..models.registry import read_metadata, read_state_dict, save_weights
+from . import data_process
 from .degradation_data import Example, Material
 
 log = logging.getLogger(__name__)
@@ -77,7 +78,7 @@ def make_examples(config: DegradationConfig) -> list[Path]:
     if not missing:
         return paths
     shards = _Shards(Material(config.data), missing, config.seed)
-    loader = DataLoader(shards, batch_size=None, num_workers=config.workers)
+    loader = DataLoader(shards, batch_size=None, num_workers=config.workers, worker_init_fn=data_process.begin)
     for shard, tensors in zip(missing, loader, strict=True):
         partial = paths[shard].with_suffix(".partial")
         save_file(tensors, partial)

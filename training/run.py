@@ -20,6 +20,7 @@ from torch.utils.data import DataLoader
 from ..core.device import pick_device
 from ..core.errors import JobRunningError, SettingError
 from ..models.text_ovsr import TextOVSR
+from . import data_process
 from .checkpoint import build_network, export, load_state, save_state
 from .config import RunConfig, TrainConfig
 from .data import ClipDataset, collate, to_device
@@ -204,6 +205,7 @@ class Run:
             sampler=range(self.step * each, config.steps * each),
             num_workers=config.workers,
             collate_fn=self.stack,
+            worker_init_fn=data_process.begin,
             pin_memory=self.device.type == "cuda",
             generator=torch.Generator(),  # else it draws from the one whose state is saved
             **workers,

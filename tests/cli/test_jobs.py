@@ -11,17 +11,11 @@ import pytest
 from textovsr import cli
 from textovsr.tests.helpers.cli import interruptible, make_video
 from textovsr.tests.helpers.frames import decoded, packets
-from textovsr.tests.helpers.networks import save_tiny
 from textovsr.tests.helpers.threads import one_thread as one_thread
 
 FRAMES = 60
 ONE_SHOT = ("--cut-threshold", "1")
 """The frames are noise, each a shot of its own."""
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_tiny(tmp_path_factory.mktemp("weights") / "tiny.safetensors")
 
 
 @pytest.fixture(scope="module")

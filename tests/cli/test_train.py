@@ -2,10 +2,9 @@
 
 import json
 import signal
-import subprocess
 import sys
 import time
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from textovsr import cli
-from textovsr.tests.helpers.cli import interruptible, make_video
+from textovsr.tests.helpers.cli import Run, interruptible, make_video
 from textovsr.tests.helpers.threads import one_thread as one_thread
 from textovsr.training.noise_bank import load_bank
 
@@ -41,24 +40,15 @@ SETTINGS = {
     "device": "cpu",
 }
 
-Run = Callable[..., subprocess.CompletedProcess[str]]
-
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+def run(run: Run, tmp_path: Path) -> Run:
     """Runs ``textovsr train`` in a folder with pictures and settings."""
     (tmp_path / "pictures").mkdir()
     noise = np.random.default_rng(0).integers(0, 255, (20, 30, 3), dtype=np.uint8)
     Image.fromarray(noise).resize((180, 120), Image.Resampling.BICUBIC).save(tmp_path / "pictures" / "a.png")
     (tmp_path / "settings.json").write_text(json.dumps({"data": "pictures", **SETTINGS}))
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-        capsys.readouterr()
-        code = cli.main(["train", *map(str, arguments)])
-        return subprocess.CompletedProcess([], code, *capsys.readouterr())
-
-    return run
+    return partial(run, "train")
 
 
 def state(folder: Path) -> dict[str, Any]:

@@ -1,34 +1,23 @@
 """``textovsr degrade`` as a script meets it."""
 
 import json
-import subprocess
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from textovsr import cli
 from textovsr.core.degrade.config import PRESETS
 from textovsr.core.degrade.parameters import Degradation
 from textovsr.core.video.probe import probe
-from textovsr.tests.helpers.cli import command, make_video
+from textovsr.tests.helpers.cli import Run, make_video
 from textovsr.tests.helpers.threads import one_thread as one_thread
-
-Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """The command line as a function, in a folder with a video of five frames of 96x64."""
-    monkeypatch.chdir(tmp_path)
+def run(run: Run, tmp_path: Path) -> Run:
+    """The command ``degrade`` as a function, in a folder with a video of five frames of 96x64."""
     make_video(tmp_path / "in.mp4", (96, 64))
-
-    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-        capsys.readouterr()
-        words = ["degrade", *map(str, arguments)]
-        return subprocess.CompletedProcess(command(*words), cli.main(words), *capsys.readouterr())
-
-    return run
+    return partial(run, "degrade")
 
 
 @pytest.mark.parametrize("preset", PRESETS)

@@ -83,7 +83,7 @@ def test_a_path_does_not_stand_in_the_way_of_an_upload() -> None:
     assert workflow.reading("mine.mp4")["1"]["inputs"] == {"file": "mine.mp4"}
 
 
-DOCUMENTATION = (Path(__file__).resolve().parent.parent / "docs" / "api.md").read_text("utf-8")
+DOCUMENTATION = (Path(__file__).resolve().parents[2] / "docs" / "api.md").read_text("utf-8")
 
 
 @pytest.mark.parametrize("line", [line for line in DOCUMENTATION.splitlines() if line.startswith("textovsr ")])
