@@ -63,7 +63,8 @@ def test_what_networks_compute_in() -> None:
     graphics, processor = torch.device("cuda"), torch.device("cpu")
     assert compute_dtype("star", graphics) == torch.float16
     assert compute_dtype("star", processor) == torch.float32
-    assert compute_dtype("star-cogvideox", processor) == compute_dtype("star-cogvideox", graphics) == torch.bfloat16
+    assert compute_dtype("star-cogvideox", graphics) == torch.bfloat16
+    assert compute_dtype("star-cogvideox", processor) == torch.float32, "many processors cannot do less"
 
 
 def test_settings_go_where_they_apply() -> None:
