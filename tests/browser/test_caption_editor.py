@@ -7,9 +7,9 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from textovsr.core.text.vtt import Cue, parse_text, write_text
+from textovsr.tests.cli.test_score import write
 from textovsr.tests.core.text.test_vtt import EXAMPLE
 from textovsr.tests.helpers.vlms import WORDS, save_vlm
-from textovsr.tests.test_cli_score import write
 from textovsr.tools.comfy_server import ComfyServer
 
 MODULE = "const vtt = await import('/extensions/textovsr/canvas/captions_vtt.js');"
