@@ -42,6 +42,13 @@ def _ours() -> Header:
     return {key: ("BF16", tuple(value.shape)) for key, value in transformer_keys(star_cog.sat_weights()).items()}
 
 
+def _t5() -> Header:
+    """T5's encoder, its table of words under one of its two names only, either of which is enough."""
+    shapes = {key: tuple(value.shape) for key, value in small_t5_weights().items()}
+    del shapes["encoder.embed_tokens.weight"]
+    return {key: ("F16", shape) for key, shape in shapes.items()}
+
+
 def _load_t5(path: Path) -> object:
     tokenizer = tokenizer_json(path.with_name(f"{path.stem}-tokenizer.json"))
     try:
@@ -54,8 +61,8 @@ PUBLISHED: tuple[tuple[Callable[[], Header], Callable[[Path], object]], ...] = (
     (lambda: header_of(partial(SvdVae, SvdVaeConfig((32, 32), 1))), load_svd_vae),
     (_sat, load_transformer),
     (_ours, load_transformer),
-    (lambda: header_of(partial(star_cog.quick_vae, 32, 32)), load_vae),
+    (lambda: header_of(partial(star_cog.quick_vae.__wrapped__, 32, 32)), load_vae),
     (lambda: header_of(lambda: OpenClipText(OpenClipConfig(**_TEXT))), load_open_clip_h),
     (lambda: header_of(lambda: ClipText(ClipTextConfig(**_TEXT)), "text_encoder."), load_open_clip_h),
-    (lambda: {key: ("F16", tuple(value.shape)) for key, value in small_t5_weights().items()}, _load_t5),
+    (_t5, _load_t5),
 )
