@@ -7,8 +7,8 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from textovsr.core.text.vtt import Cue, parse_text, write_text
-from textovsr.tests.cli.test_score import write
 from textovsr.tests.core.text.test_vtt import EXAMPLE
+from textovsr.tests.helpers.spoilt import write
 from textovsr.tests.helpers.vlms import WORDS, save_vlm
 from textovsr.tools.comfy_server import ComfyServer
 

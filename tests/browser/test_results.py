@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from textovsr.tests.cli.test_score import FRAMES, write
+from textovsr.tests.helpers.spoilt import FRAMES, write
 from textovsr.tools.comfy_server import ComfyServer
 
 BUILD = """([type, settings]) => {

@@ -9,8 +9,8 @@ from playwright.sync_api import Locator, Page, Position, expect
 from safetensors.torch import save_file
 
 from textovsr.tests.browser.gestures import DRAWN, held, release
-from textovsr.tests.cli.test_score import BAD, FRAMES, write
 from textovsr.tests.helpers.clip import small_clip
+from textovsr.tests.helpers.spoilt import BAD, FRAMES, write
 from textovsr.tools.comfy_server import ComfyServer
 
 RATE = 10

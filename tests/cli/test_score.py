@@ -6,8 +6,6 @@ import math
 from pathlib import Path
 from typing import Any
 
-import av
-import numpy as np
 import pytest
 from safetensors.torch import save_file
 
@@ -15,31 +13,7 @@ from textovsr import cli
 from textovsr.core import download as download_module
 from textovsr.core.quality import clip_files
 from textovsr.tests.helpers.clip import small_clip
-
-SIZE = (96, 64)
-FRAMES = 8
-BAD = 5
-"""The frame that is spoilt."""
-
-
-def picture(number: int) -> np.ndarray:
-    """A texture that moves a pixel a frame, (64,96,3) uint8."""
-    rng = np.random.default_rng(1)
-    wide = rng.integers(60, 190, (SIZE[1] // 4, SIZE[0] // 4 + 8)).repeat(4, 0).repeat(4, 1)
-    return np.repeat(wide[:, number : number + SIZE[0], None], 3, axis=2).astype(np.uint8)
-
-
-def write(path: Path, spoilt: bool, frames: int = FRAMES, size: tuple[int, int] = SIZE) -> Path:
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("ffv1", rate=10)
-        stream.width, stream.height, stream.pix_fmt = *size, "bgr0"
-        for number in range(frames):
-            image = picture(number)[: size[1], : size[0]].copy()
-            if spoilt and number == BAD:
-                image = np.full_like(image, 120)
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24").reformat(format="bgr0")))
-        container.mux(stream.encode(None))
-    return path
+from textovsr.tests.helpers.spoilt import BAD, FRAMES, write
 
 
 @pytest.fixture(scope="module")

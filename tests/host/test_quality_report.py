@@ -13,8 +13,8 @@ from safetensors.torch import save_file
 
 from textovsr.core.quality.clip_files import caches
 from textovsr.core.quality.clip_iqa import ClipIqa
-from textovsr.tests.cli.test_score import BAD, FRAMES, write
 from textovsr.tests.helpers.clip import small_clip
+from textovsr.tests.helpers.spoilt import BAD, FRAMES, write
 from textovsr.tools.comfy_client import ComfyClient, PromptResult
 from textovsr.tools.comfy_server import ComfyServer
 

@@ -26,7 +26,7 @@ from textovsr.core.quality.report_files import save_page
 from textovsr.core.quality.report_html import _MEANINGS
 from textovsr.core.quality.report_pictures import draw_profile, draw_timelines, read_thumbnails
 from textovsr.core.quality.rows import read_rows
-from textovsr.tests.cli.test_score import BAD, FRAMES, SIZE, write
+from textovsr.tests.helpers.spoilt import BAD, FRAMES, SIZE, write
 
 CPU = torch.device("cpu")
 SHARPNESS, PSNR = MEASURES["sharpness"], MEASURES["psnr_y"]

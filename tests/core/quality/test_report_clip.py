@@ -16,8 +16,8 @@ from textovsr.core.quality.measures import MEASURES
 from textovsr.core.quality.meters import LoadClip, Moment, Pictures, Size, make_meters
 from textovsr.core.quality.report import Compared, QualityReport, ReportConfig, make_report
 from textovsr.core.quality.rows import read_rows
-from textovsr.tests.cli.test_score import FRAMES, SIZE, write
 from textovsr.tests.helpers.clip import small_clip, wavy_pictures
+from textovsr.tests.helpers.spoilt import FRAMES, SIZE, write
 
 CPU = torch.device("cpu")
 CLIP = MEASURES["clip_iqa"]
